@@ -12,7 +12,7 @@ import pytest
 import scipy.stats
 
 from groupglm import SecondLevelModel
-from groupglm.plotting import plot_regions
+from groupglm.plotting import plot_forest, plot_regions, plot_stat_map
 from groupglm.plotting.colors import BLUE, GREY, ORANGE
 
 N = 12
@@ -95,5 +95,11 @@ def test_what_cannot_be_drawn_is_said(maps: pd.DataFrame, model: SecondLevelMode
     of_f = model.compute_contrast(np.ones((2, 1)), output_type="all")
     with pytest.raises(ValueError, match="give the maps of a t contrast"):
         plot_regions(of_f)
+    with pytest.raises(
+        TypeError, match=r"no place in a brain; .* groupglm\.plotting\.plot_regions"
+    ):
+        plot_stat_map(maps["z_score"])
+    with pytest.raises(ValueError, match="4 regions have no position; leave it out, and give the"):
+        plot_forest(pd.DataFrame(np.eye(4)), pd.DataFrame(np.eye(4) + 1), position=(0, 0, 0))
     with pytest.raises(ValueError, match="level is 1"):
         plot_regions(maps, level=1)

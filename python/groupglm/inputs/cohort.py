@@ -22,7 +22,7 @@ from groupglm.inputs.first_level import (
 )
 from groupglm.inputs.opening_beside import open_beside
 from groupglm.inputs.partial import leave_out
-from groupglm.inputs.region_cohort import RegionCohort, are_regions, region_labels
+from groupglm.inputs.region_cohort import RegionCohort, are_regions, leave_out_rows
 from groupglm.inputs.same_file import refuse_shared_files, report_shared_files
 from groupglm.inputs.table import MapTable
 from groupglm.inputs.visits import (
@@ -34,7 +34,6 @@ from groupglm.inputs.visits import (
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.spaces.registry import grouped, kind_of, open_inputs
-from groupglm.spaces.table.reading import read_regions
 from groupglm.tabular.labels import LABEL, label_in_path, match_rows, plain_label, row_labels
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def make_cohort(
             "confounds have no effect beside a design_matrix; put them into it, or leave it out"
         )
     if check_truth("allow_partial", allow_partial) and regions:
-        second_level_input, confounds, design_matrix, beside = _leave_out_rows(
+        second_level_input, confounds, design_matrix, beside = leave_out_rows(
             second_level_input, confounds, design_matrix, beside
         )
     elif allow_partial:
@@ -168,22 +167,6 @@ def kind_of_data(second_level_input: Any) -> Kind:
     if are_first_level_models(second_level_input):
         return kind_of_model(second_level_input[0])
     return kind_of(second_level_input)
-
-
-def _leave_out_rows(
-    given: Any, confounds: Any, design_matrix: Any, beside: Beside | None
-) -> tuple[Any, Any, Any, Beside | None]:
-    """Leave out rows of a table of regions as `leave_out` leaves out maps."""
-    import pandas as pd
-
-    table = read_regions(given, "second_level_input")
-    design = None if design_matrix is None else load_design_matrix(design_matrix)
-    labels = region_labels(table, confounds if design is None else design)
-    subjects: list[str | None] = [None] * len(table) if labels is None else [*labels]
-    numbers, confounds, design, beside = leave_out(
-        pd.Series(range(len(table)), subjects), subjects, confounds, design, beside
-    )
-    return table.iloc[numbers.tolist()], confounds, design, beside
 
 
 def _subjects(given: Any) -> list[str | None]:

@@ -14,6 +14,7 @@ from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
 from groupglm.inputs.beside import Beside
 from groupglm.inputs.first_level import plain_contrast
 from groupglm.inputs.opening_beside import open_beside, refuse_other_maps
+from groupglm.inputs.partial import leave_out
 from groupglm.inputs.visits import visits_in_table
 from groupglm.messages import argument, either
 from groupglm.runtime.naming import listed, one_name
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from groupglm.spaces.base import Source
 
-__all__ = ["RegionCohort", "are_regions", "region_labels"]
+__all__ = ["RegionCohort", "are_regions", "leave_out_rows"]
 
 _INPUT = "second_level_input"
 
@@ -55,7 +56,7 @@ def are_regions(given: Any) -> bool:
     return is_table_file(given) or (isinstance(first, pd.Series) and kind_of(first).holds(first))
 
 
-def region_labels(
+def _region_labels(
     table: pd.DataFrame, others: pd.DataFrame | None, name: str = _INPUT
 ) -> list[str] | None:
     """Return the subjects of a table's rows, without ``sub-``; None if they are not known.
@@ -95,7 +96,7 @@ class RegionCohort:
         with naming_file(given):
             self._sources = open_inputs(self._table)  # what is wrong with the table is said first
         frame = None if design_matrix is None else load_design_matrix(design_matrix)
-        labels = region_labels(self._table, confounds if frame is None else frame)
+        labels = _region_labels(self._table, confounds if frame is None else frame)
         self._labels = labels
         if labels is not None:
             refuse_twin_labels(labels, _INPUT)
@@ -197,7 +198,7 @@ class RegionCohort:
         table = read_regions(given, name)
         labels = None
         if self._labels is not None:
-            labels = region_labels(table, self._table, name)
+            labels = _region_labels(table, self._table, name)
         if labels is not None and labels != self._labels:
             wanted = self._labels or []
             table = table.iloc[match_rows(labels, wanted, name, may_have_more=True)]
@@ -230,6 +231,22 @@ class RegionCohort:
         """Return the design with the subjects of its rows."""
         del first_level_contrast
         return self._design
+
+
+def leave_out_rows(
+    given: Any, confounds: Any, design_matrix: Any, beside: Beside | None
+) -> tuple[Any, Any, Any, Beside | None]:
+    """Leave out rows of a table of regions as `groupglm.inputs.partial` leaves out maps."""
+    import pandas as pd
+
+    table = read_regions(given, "second_level_input")
+    design = None if design_matrix is None else load_design_matrix(design_matrix)
+    labels = _region_labels(table, confounds if design is None else design)
+    subjects: list[str | None] = [None] * len(table) if labels is None else [*labels]
+    numbers, confounds, design, beside = leave_out(
+        pd.Series(range(len(table)), subjects), subjects, confounds, design, beside
+    )
+    return table.iloc[numbers.tolist()], confounds, design, beside
 
 
 def _plain_index(frame: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:

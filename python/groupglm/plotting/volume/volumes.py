@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from groupglm.errors import ArgumentTypeError
+from groupglm.spaces.registry import kind_of
 from groupglm.spaces.volume import Grid, ImageLike, open_image
 
 if TYPE_CHECKING:
@@ -86,6 +88,12 @@ class Volume:
     @classmethod
     def of(cls, image: ImageLike, name: str) -> Volume:
         """Read an image."""
+        if kind_of(image).tag == "table":
+            raise ArgumentTypeError.about(
+                name,
+                f"{name} holds regions of a table, which have no place in a brain",
+                "draw them with groupglm.plotting.plot_regions",
+            )
         source = open_image(image, name=name)
         values = np.empty(source.grid.n_voxels, dtype=source.dtype)
         source.read_into(values)
