@@ -151,6 +151,8 @@ def test_a_pickle_holds_the_mesh_alone() -> None:
         (np.zeros((3, 3), "U1"), [[0, 1, 2]], "m: its coordinates are <U1"),
         ([[0, 0, 0], [1, np.nan, 0], [0, 1, 0]], [[0, 1, 2]], "1 vertex are not finite .*vertex 1"),
         ([[0, 0, 0], [1, np.inf, 0], [0, 1, 0]], [[0, 1, 2]], "vertex 1"),
+        # A signalling NaN, as damaged bytes may be.
+        (np.full((3, 3), 0x7F800001, np.uint32).view(np.float32), [[0, 1, 2]], "3 vertices are"),
         (np.eye(3), [[0, 1, 3]], r"face 0 has the vertices \[0, 1, 3\], but .* 0 to 2"),
         (np.eye(3), [[0, 1, 2], [-1, 1, 0]], "face 1 has the vertices"),
         (np.eye(3), [[0, 1, 2], [2, 1, 2]], r"face 1 has the vertices \[2, 1, 2\], one of them"),

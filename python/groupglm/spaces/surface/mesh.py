@@ -208,7 +208,8 @@ def _checked_coordinates(name: str, given: Any) -> NDArray[np.float64]:
             f"{name}: its coordinates are {found.dtype} of shape {found.shape}; a surface has "
             "three numbers, x, y and z in mm, for each vertex"
         )
-    coordinates = np.array(found, np.float64, order="C")
+    with np.errstate(invalid="ignore"):  # a NaN of another kind, in a damaged file
+        coordinates = np.array(found, np.float64, order="C")
     n_bad = int(np.count_nonzero(~np.isfinite(coordinates).all(axis=1)))
     if n_bad:
         first = int(np.argmin(np.isfinite(coordinates).all(axis=1)))
