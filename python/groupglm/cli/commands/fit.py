@@ -29,6 +29,11 @@ def fit(**given: Any) -> None:
     With --table in the place of MAPS, each row of a table of regions is a subject. Results are then
     tables (.tsv), and a table of regions stands in the place of clusters.
 
+    A map of the cortical surface has a file of each hemisphere, such as sub-01_hemi-L_ and
+    sub-01_hemi-R_, .L. and .R., or lh. and rh. The glob matches both. Results are in two files as
+    well, hemi-L_contrast-NAME_... and hemi-R_contrast-NAME_..., with one .json. Give them to other
+    commands by the name without hemi-L_. --surfaces LEFT RIGHT gives their meshes.
+
     With (1 | subject) in the formula, a subject may have several maps. Their visits are ses- and
     run- in the names, and rows are matched by subject, session and run.
 

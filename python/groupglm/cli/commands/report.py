@@ -74,7 +74,8 @@ def report(
     corrected.
 
     The page is one file, which loads nothing from elsewhere. It needs no images of subjects. It
-    leaves out what is computed from them: their comparison, and the data at the peaks.
+    leaves out what is computed from them: their comparison, and the data at the peaks. Maps of
+    surfaces are drawn, and their clusters found, on the meshes that "groupglm fit --surfaces" had.
 
     \b
     Examples
