@@ -23,6 +23,7 @@ _ORDER = (
     "plot_grey_matter",
     "plot_thresholds",
     "plot_true_discoveries",
+    "plot_surfaces",
     "plot_bids",
 )
 
