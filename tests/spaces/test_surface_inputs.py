@@ -294,6 +294,18 @@ def test_zeros_and_missing_values_are_counted() -> None:
     np.testing.assert_allclose(found[3], others.mean(), rtol=1e-6)
 
 
+def test_a_mean_of_zero_is_not_outside() -> None:
+    """Numbers such as +1 and -1 may have a mean of exactly zero."""
+    signs = {side: np.sign(own).astype("f4") for side, own in VALUES.items()}
+    signs["right"][:, 7] = np.tile([1, -1], COUNT // 2)
+    signs["right"][:, 8] = 0
+    images = [SurfaceImage(MESH, {s: signs[s][k] for s in N}) for k in range(COUNT)]
+    model = SecondLevelModel().fit(images, design_matrix=DESIGN)
+    inside = model.mask_img_.data.parts["right"]
+    assert (inside[7], inside[8]) == (1, 0)
+    assert model.n_elements_ == sum(N.values()) - 1
+
+
 def test_results_are_pairs_with_one_name(tmp_path: Path) -> None:
     files = pairs_of_files(tmp_path, COUNT)
     model = SecondLevelModel().fit(files, design_matrix=DESIGN)

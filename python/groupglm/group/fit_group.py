@@ -191,6 +191,8 @@ def _read_and_find_mask(
     if plan.model.beside:
         # What is zero in the images is background also where nobody has a weight.
         mean = np.where((n_observations == 0) & (fit.n_zeros > 0), 0.0, mean)
+    if everywhere.only_zeros_are_outside:  # a mean of zero is no sign of it
+        mean = np.where((mean == 0) & (fit.n_zeros < n_observations), np.inf, mean)
     n_elsewhere = 0 if plan.model.beside[:1] in (("variance",), ("weight",)) else n_images
     whole = occupied.spread(mean), occupied.spread(n_observations, n_elsewhere)
     keep = background(options.masking, everywhere, *whole, n_images, plan.rank)

@@ -50,6 +50,11 @@ class Space(Places, Protocol):
         return False
 
     @property
+    def only_zeros_are_outside(self) -> bool:
+        """Whether `background` takes for outside what is zero in all inputs, not what is alike."""
+        return False
+
+    @property
     def mixes_places(self) -> bool:
         """Whether a value of a row may come from several places of an input, as by smoothing."""
         return False

@@ -57,6 +57,7 @@ class CiftiSpace(CompositeSpace):
     """
 
     tag: ClassVar[str] = "cifti"
+    only_zeros_are_outside: ClassVar[bool] = True
     placement_word: ClassVar[str] = "axes"
 
     axis: BrainAxis

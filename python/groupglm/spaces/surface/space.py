@@ -56,6 +56,8 @@ class SurfaceSpace(CompositeSpace):
         if not self.hemispheres:
             object.__setattr__(self, "hemispheres", dict(self.members))
 
+    only_zeros_are_outside: ClassVar[bool] = True
+
     @property
     def preparation_options(self) -> Mapping[str, Any]:
         """What is done to images before they are a row."""
