@@ -186,7 +186,7 @@ def test_what_is_no_image(tmp_path: Path, name: str, content: bytes) -> None:
 def test_a_mesh_is_no_volume(tmp_path: Path) -> None:
     path = tmp_path / "a.gii"
     nib.save(nib.gifti.GiftiImage(), path)
-    refused(path, "data of a surface .GIFTI., which is not read yet")
+    refused(path, "data of a surface .GIFTI., and a volume is wanted here")
 
 
 def test_a_folder_and_a_missing_file(tmp_path: Path) -> None:
