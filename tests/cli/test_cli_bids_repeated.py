@@ -156,6 +156,42 @@ def test_several_maps_in_a_model_of_independent_ones_name_the_way_out(
     assert "by --session 01, or fit all of them by --group-model repeated" in told
 
 
+@pytest.mark.parametrize(
+    ("formula", "told"),
+    [
+        ("~ month + (month | subject)", "has a random slope of 'month', which is not supported"),
+        ("~ month + (1 | subject) + (1 | family)", "has crossed random effects"),
+    ],
+)
+def test_random_parts_that_are_not_known_are_refused_first(
+    formula: str, told: str, study: Path, tmp_path: Path
+) -> None:
+    more = ("--formula", formula, "--second-level-contrast", "month")
+    refused = run(*given(study, tmp_path / "o", *more))
+    assert refused.exit_code != 0
+    assert told in " ".join(refused.output.split())
+
+
+def test_the_time_of_a_table_goes_before_the_number_of_the_session(
+    study: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "study"
+    shutil.copytree(study, own)
+    more = ("--formula", "~ time + (1 | subject)", "--second-level-contrast", "time")
+    rows = rows_by_hand(study)[1]
+    run_well(*given(own, tmp_path / "numbers", *more))
+    for table in own.glob("sub-*/sub-*_sessions.tsv"):
+        table.write_text(table.read_text().replace("month", "time", 1))
+    run_well(*given(own, tmp_path / "months", *more))
+    for name, wanted in (
+        ("numbers", rows["session_id"].str[-2:].astype(float)),
+        ("months", rows["month"]),
+    ):
+        path = tmp_path / name / f"{STEM}_design.tsv"
+        found = pd.read_csv(path, sep="\t")["time"]
+        np.testing.assert_array_equal(found, wanted)
+
+
 def test_several_maps_of_one_visit(study: Path, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(study, tmp_path / "study"))
     (path,) = (copied / "derivatives" / "maps").glob("sub-01/ses-01/*")

@@ -241,6 +241,11 @@ def test_values_may_be_large_or_small(study: Study, factor: float, missing: bool
         np.testing.assert_allclose(found.stat, expected.stat, rtol=1e-10, atol=1e-12)
 
 
+def test_one_subject_is_refused_as_such() -> None:
+    with pytest.raises(ArgumentError, match="all 4 images are of one subject, 'a': nothing is"):
+        fit_repeated(np.ones((4, 1)), np.arange(8.0).reshape(4, 2), list("aaaa"))
+
+
 def test_values_whose_differences_double_does_not_hold_are_refused(study: Study) -> None:
     with pytest.raises(ArgumentError, match=r"beyond 1e306.*another unit") as caught:
         fit_repeated(study.X, study.Y * 1e307, study.subjects)

@@ -14,7 +14,7 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.design.collinearity import quote_names
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, in_quotes
 from groupglm.messages import argument
 from groupglm.models.ols import STATE_TYPES, checked_design, design_of_parts
 from groupglm.models.random_intercept_fit import STATE_NAMES, RandomInterceptFit
@@ -203,6 +203,13 @@ def prepare(
     model: RepeatedMeasures, rows: SubjectRows, X: Floats, column_names: tuple[str, ...]
 ) -> RandomInterceptPlan:
     """Factorise a design, and refuse or report what cannot be fitted well."""
+    if rows.n_subjects == 1:
+        raise ArgumentError.about(
+            "subjects",
+            f"all {len(X)} images are of one subject, {in_quotes(rows.names[0])}: nothing is left "
+            "to estimate the variance between subjects from",
+            "give images of several subjects, or take " + argument("model", "ols"),
+        )
     design = checked_design(np.ascontiguousarray(X[rows.order]), column_names)
     _refuse_one_variance(design, rows, X, column_names)
     return RandomInterceptPlan(model, X, column_names, rows, design)

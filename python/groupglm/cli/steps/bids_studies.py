@@ -90,14 +90,17 @@ class BidsOptions(RunOptions):
     def tables(self, used: Sequence[str]) -> list[VisitTable]:
         """Return the tables of participants and of sessions, for maps of several visits.
 
-        BIDS' tables of sessions are read if they are given, or if a column is not elsewhere.
+        BIDS' tables of sessions are read if they are given, or if a column is not elsewhere; their
+        column time goes before the number of the session.
         """
-        from groupglm.cli.steps.visit_tables import read_participant_rows, read_sessions
+        from groupglm.cli.steps.visit_tables import has_time, read_participant_rows, read_sessions
 
         path, label = self._participants, self.group_model.subject_column
         tables = [] if path is None else [read_participant_rows(path, label)]
-        known = {str(name) for table in tables for name in table.frame.columns} | set(ENTITIES)
-        if self._session_files and (self.sessions or not known.issuperset(used)):
+        known = {str(name) for table in tables for name in table.frame.columns}
+        absent = set(used) - known
+        needed = absent - set(ENTITIES) or ("time" in absent and has_time(self._session_files))
+        if self._session_files and (self.sessions or needed):
             tables.append(read_sessions(self._session_files))
         only = self.subjects
         return tables if only is None else [table.of_subjects(only) for table in tables]
@@ -134,7 +137,10 @@ class BidsOptions(RunOptions):
 def bids_studies(options: BidsOptions, journal: Journal) -> list[Study]:
     """Match the maps, rows and designs of each first-level contrast."""
     from groupglm.bids.collecting import find_effect_maps
+    from groupglm.design.formula.building import formula_columns
 
+    if options.model is None:
+        formula_columns(options.formula)  # what it refuses is not about the maps
     found = find_effect_maps(options.derivatives)
     if options.has_no_table:
         journal.warn(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VisitTable",
+    "has_time",
     "read_participant_rows",
     "read_sessions",
     "session_files",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _SHOWN = 8
+_LONGEST_HEADER = 2**20  # bytes
 _SESSION_FILES = re.compile(r"sub-[0-9A-Za-z]+_sessions\.tsv")
 
 
@@ -200,6 +202,16 @@ def sessions_below(folder: Path) -> list[Path]:
     """Return the tables of sessions of a BIDS data set, a file a subject."""
     paths = sorted(folder.glob("sub-*/sub-*_sessions.tsv"))
     return [path for path in paths if _SESSION_FILES.fullmatch(path.name)]
+
+
+def has_time(paths: Iterable[Path]) -> bool:
+    """Return whether one of BIDS' tables of sessions has a column time."""
+    for path in paths:
+        with path.open("rb") as file:
+            names = file.readline(_LONGEST_HEADER).decode("utf-8-sig", errors="replace")
+        if "time" in (name.strip() for name in names.split("\t")):
+            return True
+    return False
 
 
 def read_sessions(paths: Iterable[Path]) -> VisitTable:
