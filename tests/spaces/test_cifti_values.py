@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from groupglm import SecondLevelModel
-from groupglm.errors import ImageError
+from groupglm.errors import ImageError, ZeroValuesWarning
 from groupglm.spaces.cifti.masking import with_meshes
 from groupglm.spaces.cifti.opening import open_inputs, open_map
 from groupglm.spaces.geometry import NO_GEOMETRY
@@ -156,3 +156,45 @@ def test_values_in_memory_beyond_float32_are_float64(tmp_path: Path) -> None:
     np.testing.assert_allclose(effect.get_fdata(), 2e300, rtol=1e-14)
     (residuals,) = model.residuals(out=tmp_path / "residuals.dscalar.nii")
     np.testing.assert_allclose(residuals.get_fdata()[:, 0], [-1e300, 0, 1e300], atol=1e286)
+
+
+def test_zeros_of_some_images_are_data_unless_the_user_says_otherwise(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    rows = rng.standard_normal((6, N_PLACES)) + 1
+    rows[:, 1] = 0.0  # outside: zero in all
+    rows[:, 5] = np.nan  # outside: missing in all
+    rows[2, [0, 7]] = 0.0
+    paths = [tmp_path / f"sub-{number}.dscalar.nii" for number in range(6)]
+    for path, row in zip(paths, rows, strict=True):
+        path.write_bytes(cifti(None, row[np.newaxis], dtype="f8"))
+    design = pd.DataFrame({"one": np.ones(6)})
+    with pytest.warns(ZeroValuesWarning, match=r"grayordinates.*zero_is_missing"):
+        model = SecondLevelModel().fit(paths, design_matrix=design)
+    inside = np.array([1, 0, 1, 1, 1, 0, 1, 1, 1])
+    np.testing.assert_array_equal(model.mask_img_.get_fdata()[0], inside)
+    effect = model.compute_contrast("one", output_type="effect_size").get_fdata()[0]
+    # Sums in double, rounded to float32.
+    np.testing.assert_allclose(effect, np.where(inside, rows.mean(axis=0), 0), rtol=1e-6)
+    model = SecondLevelModel(zero_is_missing=True).fit(paths, design_matrix=design)
+    counts = model.n_observations_.get_fdata()[0]
+    np.testing.assert_array_equal(counts, [5, 0, 6, 6, 6, 0, 6, 5, 6])
+    effect = model.compute_contrast("one", output_type="effect_size").get_fdata()[0]
+    present = np.where(rows == 0, np.nan, rows)[:, inside > 0]
+    np.testing.assert_allclose(effect[inside > 0], np.nanmean(present, axis=0), rtol=1e-6)
+
+
+def test_bits_do_not_depend_on_threads_or_on_the_form_of_the_input(tmp_path: Path) -> None:
+    rows = _maps(12, "f8")
+    whole = tmp_path / "all.dscalar.nii"
+    whole.write_bytes(cifti(xml(scalars(12)), rows, dtype="f8"))
+    paths = [tmp_path / f"sub-{number:02d}.dscalar.nii" for number in range(12)]
+    for path, row in zip(paths, rows, strict=True):
+        path.write_bytes(cifti(None, row[np.newaxis], dtype="f8"))
+    design = pd.DataFrame({"one": np.ones(12), "age": np.linspace(-1, 1, 12)})
+    found = [
+        SecondLevelModel(n_jobs=n_jobs).fit(given, design_matrix=design).compute_contrast("age")
+        for given in (paths, whole, [nib.load(path) for path in paths])
+        for n_jobs in (1, 3)
+    ]
+    for image in found[1:]:
+        np.testing.assert_array_equal(image.dataobj, found[0].dataobj)
