@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 with atheris.instrument_imports(
     include=["groupglm.spaces.cifti", "groupglm.spaces.surface", "groupglm.spaces.volume"]
 ):
-    from fuzz import image_files, surface_files
+    from fuzz import image_files, mesh_files, surface_files
 from fuzz.harness import Target, main
 
 # What a header's fields may hold that nobody expects, in both byte orders.
@@ -35,20 +35,24 @@ VALUES = [
 ] + [struct.pack(order + kind, value) for value in _FLOATS for order in "<>" for kind in "fd"]
 
 
-_SURFACES = 128
-"""First bytes from this on are of files of surfaces."""
+_SURFACES, _MESHES = 128, 192
+"""First bytes from these on are of files of values at vertices, and of meshes."""
 
 
 def _cases() -> Iterator[bytes]:
     yield from image_files.cases()
     for case in surface_files.cases():
         yield bytes([_SURFACES + case[0]]) + case[1:]
+    for case in mesh_files.cases():
+        yield bytes([_MESHES + case[0]]) + case[1:]
 
 
 def _check(case: bytes, folder: Path) -> str:
     if case[0] < _SURFACES:
         return image_files.check(case, folder)
-    return surface_files.check(bytes([case[0] - _SURFACES]) + case[1:], folder)
+    if case[0] < _MESHES:
+        return surface_files.check(bytes([case[0] - _SURFACES]) + case[1:], folder)
+    return mesh_files.check(bytes([case[0] - _MESHES]) + case[1:], folder)
 
 
 def _mutate(case: bytes, most: int, seed: int) -> bytes:

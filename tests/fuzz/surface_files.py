@@ -90,7 +90,7 @@ def check(case: bytes, folder: Path) -> str:
     try:
         rows = _read(path)
     except ImageError as error:
-        _check_refusal(error, folder)
+        check_refusal(error, folder)
         return "refused"
     try:
         expected = _by_nibabel(path)
@@ -102,7 +102,7 @@ def check(case: bytes, folder: Path) -> str:
     return "equal"
 
 
-def _check_refusal(error: ImageError, folder: Path) -> None:
+def check_refusal(error: ImageError, folder: Path) -> None:
     """Check that the message begins with the file, and that the cause is the file, not our code."""
     assert str(error).startswith(f"{folder}/"), error
     faults = (MemoryError, RecursionError, SystemError, AssertionError)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from nibabel.freesurfer import io as freesurfer
 
+from fuzz import mesh_files
 from groupglm.errors import ArgumentError, ArgumentTypeError, ImageError
 from groupglm.spaces.geometry import Geometry
 from groupglm.spaces.surface.mesh import Mesh
@@ -332,3 +333,10 @@ def test_fs_lr_is_found_in_templateflow_s_folder_at_the_density_of_the_data(
 )
 def test_the_side_in_a_name(name: str, side: str | None) -> None:
     assert side_of_surface(name) == side
+
+
+def test_sound_cases_of_the_fuzzer_are_meshes(tmp_path: Path) -> None:
+    for case in mesh_files.cases():
+        assert mesh_files.check(case, tmp_path) == "ours"
+        cut = case[: len(case) // 2]
+        assert mesh_files.check(cut, tmp_path) == "refused"
