@@ -80,9 +80,17 @@ def test_a_table_in_a_file_is_that_in_memory(
     table.iloc[4, 2] = np.nan
     path = tmp_path / f"regions{ending}"
     table.to_csv(path, sep="\t" if ending == ".tsv" else ",", na_rep="n/a")
+    spread = tmp_path / "spread.csv"
+    (table**2).to_csv(spread)
     of_file = SecondLevelModel().fit(path, design_matrix=design).compute_contrast("group")
     of_memory = SecondLevelModel().fit(table, design_matrix=design).compute_contrast("group")
     pd.testing.assert_series_equal(of_file, of_memory)
+    model = SecondLevelModel(minimize_memory=False).fit(path, design_matrix=design, weights=spread)
+    for own in (path, spread):
+        with pytest.raises(ValueError, match="which is an input of this model"):
+            model.save(own)
+        with pytest.raises(ValueError, match="which is an input of this model"):
+            model.residuals(out=own)
     path.write_text(path.read_text().replace("n/a", "low"))
     with pytest.raises(ValueError, match=rf"^'.*regions\{ending}': the column 'region 2' .* 'low'"):
         SecondLevelModel().fit(path, design_matrix=design)

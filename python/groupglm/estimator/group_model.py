@@ -153,7 +153,10 @@ class GroupModel(FittedModel):
             allow_partial=allow_partial,
             beside=beside,
         )
-        read = [*file_names(self.mask_img), *file_names(design_matrix)]
+        # A table of regions is a file that the names of its rows do not tell.
+        others = (second_level_input, *(own for *_, own in beside.arguments()))
+        given = (self.mask_img, design_matrix, *others)
+        read = [name for own in given for name in file_names(own)]
         self._fits = ModelFits(cohort, partial(fit_kind, cohort, model, options), read)
         if cohort.has_one_kind:
             self._fits.of(None)
