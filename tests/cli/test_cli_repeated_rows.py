@@ -62,7 +62,7 @@ def test_one_map_a_subject_is_labelled_by_the_subject(tmp_path: Path) -> None:
 
 
 def test_visits_in_folders_count_unless_all_maps_are_there(tmp_path: Path) -> None:
-    paths = [tmp_path / f"sub-01/ses-{n}/map.nii" for n in (1, 2)]
+    paths: list[Any] = [tmp_path / f"sub-01/ses-{n}/map.nii" for n in (1, 2)]
     assert list(maps_by_visit(paths, ["01", "01"], "MAPS").files) == ["01_ses-1", "01_ses-2"]
     paths = [tmp_path / f"ses-all/sub-0{n}/run-{n}_map.nii" for n in (1, 2)]
     found = maps_by_visit(paths, ["01", "02"], "MAPS").visits

@@ -139,7 +139,8 @@ def test_a_run_that_was_stopped_is_gone_on_with(
     stopped = tmp_path / "stopped"
     with monkeypatch.context() as patch:
         patch.setattr(saving, "save_image", interrupted(saving.save_image))
-        patch.setattr(surface_files, "write_whole", interrupted(surface_files.write_whole))
+        module: Any = surface_files
+        patch.setattr(module, "write_whole", interrupted(module.write_whole))
         with pytest.raises(KeyboardInterrupt):
             simulate(stopped)
     simulate(stopped)

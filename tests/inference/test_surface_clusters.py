@@ -62,9 +62,9 @@ def write_maps(folder: Path, rows: dict[str, Floats]) -> tuple[Any, Any]:
     maps, surfaces = [], []
     for side, row in rows.items():
         letter = side[0].upper()
-        array: Any = nib.gifti.GiftiDataArray
-        image: Any = nib.gifti.GiftiImage(
-            darrays=[array(row.astype(np.float32), "NIFTI_INTENT_ZSCORE")]
+        gifti: Any = nib.gifti
+        image: Any = gifti.GiftiImage(
+            darrays=[gifti.GiftiDataArray(row.astype(np.float32), "NIFTI_INTENT_ZSCORE")]
         )
         image.meta["AnatomicalStructurePrimary"] = f"Cortex{side.capitalize()}"
         maps.append(folder / f"hemi-{letter}_stat-z.func.gii")

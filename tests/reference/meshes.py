@@ -29,14 +29,14 @@ def sphere(n_vertices: int, seed: int = 0) -> tuple[Floats, NDArray[np.intp]]:
     return points, ConvexHull(points).simplices.astype(np.intp)
 
 
-def graph_of(faces: NDArray[np.intp], n_vertices: int) -> csr_array[Any, Any]:
+def graph_of(faces: NDArray[Any], n_vertices: int) -> csr_array[Any, Any]:
     """The vertices that share an edge."""
     edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     both = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
     return csr_array((np.ones(len(both)), both.T), shape=(n_vertices, n_vertices))
 
 
-def areas_of(points: Floats, faces: NDArray[np.intp]) -> Floats:
+def areas_of(points: Floats, faces: NDArray[Any]) -> Floats:
     """A third of the areas of the triangles that a vertex is a corner of."""
     a, b, c = points[faces.T]
     areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2

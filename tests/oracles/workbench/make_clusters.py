@@ -29,8 +29,9 @@ THRESHOLD, LEAST_AREA = 0.8, 300.0
 
 
 def write_metric(path: Path, rows: Any) -> Path:
-    arrays = [nib.gifti.GiftiDataArray(row.astype(np.float32), "NIFTI_INTENT_NONE") for row in rows]  # type: ignore[no-untyped-call]
-    image = nib.gifti.GiftiImage(darrays=arrays)  # type: ignore[no-untyped-call]
+    gifti: Any = nib.gifti
+    arrays = [gifti.GiftiDataArray(row.astype(np.float32), "NIFTI_INTENT_NONE") for row in rows]
+    image = gifti.GiftiImage(darrays=arrays)
     image.meta["AnatomicalStructurePrimary"] = "CortexLeft"
     nib.save(image, path)
     return path

@@ -167,7 +167,9 @@ def geometry_of(surfaces: SidePair | None, areas: SidePair | None) -> Geometry:
     """Return the meshes as the functions of maps take them."""
     from groupglm.spaces.geometry import Geometry
 
-    return Geometry(*(None if pair is None else pair.given for pair in (surfaces, areas)))
+    return Geometry(
+        None if surfaces is None else surfaces.given, None if areas is None else areas.given
+    )
 
 
 def note_half(path: Path) -> str | None:
