@@ -13,6 +13,7 @@ from groupglm.cli.options.maps import collect_maps
 from groupglm.cli.options.visits import Visit, maps_by_visit
 from groupglm.cli.steps.visit_rows import match_visits
 from groupglm.cli.steps.visit_tables import read_participant_rows, read_sessions, session_files
+from groupglm.spaces.map_files import MapFiles
 
 pytestmark = pytest.mark.quick
 
@@ -62,9 +63,9 @@ def test_one_map_a_subject_is_labelled_by_the_subject(tmp_path: Path) -> None:
 
 
 def test_visits_in_folders_count_unless_all_maps_are_there(tmp_path: Path) -> None:
-    paths: list[Any] = [tmp_path / f"sub-01/ses-{n}/map.nii" for n in (1, 2)]
+    paths = [MapFiles((tmp_path / f"sub-01/ses-{n}/map.nii",)) for n in (1, 2)]
     assert list(maps_by_visit(paths, ["01", "01"], "MAPS").files) == ["01_ses-1", "01_ses-2"]
-    paths = [tmp_path / f"ses-all/sub-0{n}/run-{n}_map.nii" for n in (1, 2)]
+    paths = [MapFiles((tmp_path / f"ses-all/sub-0{n}/run-{n}_map.nii",)) for n in (1, 2)]
     found = maps_by_visit(paths, ["01", "02"], "MAPS").visits
     assert found["01"] == Visit("01", None, "1")
 
