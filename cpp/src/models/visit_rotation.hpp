@@ -61,7 +61,7 @@ bool rotate_tile(const SlicePlan& plan, const DataView<Scalar>& y, Index count, 
   const auto look = [&] {
     for (Index v = 0; v < count; ++v) lost[v] += mean[v] - mean[v];
   };
-  unsigned exceeds = 0;
+  unsigned exceeds = 0;  // NOLINT(misc-const-correctness): it varies where Scalar is double
   for (Index i = 0; i < y.n_rows; ++i) {
     const VisitPlace& place = plan.places[static_cast<std::size_t>(i)];
     const Scalar* row = y.data + i * y.row_stride;
