@@ -324,7 +324,7 @@ def test_every_truncation_and_flipped_byte_is_refused_or_harmless(tmp_path: Path
 @pytest.mark.parametrize("kind", ["space", "model"])
 def test_what_a_later_version_may_hold_is_refused_by_name(kind: str, tmp_path: Path) -> None:
     file = _fitted().save(tmp_path / "m.groupglm")
-    name = {"space": "surface", "model": "mixed"}[kind]
+    name = {"space": "fog", "model": "mixed"}[kind]
     rewrite_model(file, lambda f, m: f["fits"][0][kind].update(kind=name))
     told = rf"m\.groupglm' was saved by a later version: {kind} '{name}'; this groupglm knows '"
     with pytest.raises(ValueError, match=told):
