@@ -121,3 +121,22 @@ def chain_mesh(length: int, offset: float = 0.0) -> tuple[Mesh, Floats]:
     mesh = Mesh("chain", np.concatenate([links, tips]), faces, "anatomical")
     # Half the height times the length of one, a third of it for each corner.
     return mesh, np.pad(heights / 6, (1, 0)) + np.pad(heights / 6, (0, 1))
+
+
+def surface_image(points: Floats, faces: NDArray[Any]) -> Any:
+    """Return a GIFTI surface in memory, which does not say its side."""
+    array: Any = GiftiDataArray
+    image: Any = GiftiImage
+    return image(
+        darrays=[
+            array(points.astype(np.float32), "NIFTI_INTENT_POINTSET"),
+            array(faces.astype(np.int32), "NIFTI_INTENT_TRIANGLE"),
+        ]
+    )
+
+
+def metric_image(values: NDArray[Any]) -> Any:
+    """Return a GIFTI image in memory of one value for each vertex."""
+    array: Any = GiftiDataArray
+    image: Any = GiftiImage
+    return image(darrays=[array(values.astype(np.float32), "NIFTI_INTENT_SHAPE")])

@@ -33,6 +33,7 @@ from groupglm.runtime.arguments import (
     real_number,
     whole_number,
 )
+from reference.meshes import folded, metric_image, surface_image
 
 Call = Callable[..., Any]
 
@@ -50,6 +51,7 @@ SHAPE = (5, 5, 5)
 IMAGES = [image(RNG.normal(1, 1, SHAPE)) for _ in range(N)]
 MASK = image(np.ones(SHAPE, np.uint8))
 Z = image(RNG.normal(0, 3, SHAPE))
+SURFACE = folded(1)
 CONFOUNDS = pd.DataFrame({"subject_label": list("abcdefgh"), "age": np.arange(8.0)})
 
 
@@ -163,6 +165,12 @@ def calls() -> dict[str, Call]:
             contrast_def="group",
         ),
         "plotting.plot_stat_map": partial(plotting.plot_stat_map, **drawn),
+        "plotting.plot_surf_stat_map": partial(
+            plotting.plot_surf_stat_map,
+            stat_map_img={"left": metric_image(SURFACE[0][:, 2])},
+            surfaces={"left": surface_image(*SURFACE)},
+            bg_map=None,
+        ),
         **{
             f"datasets.{name}": partial(getattr(datasets, name), directory="nowhere/at/all")
             for name in datasets.__all__
@@ -194,6 +202,7 @@ KINDS = {
     "alpha": "number",
     "axes": "other",
     "bg_img": "other",
+    "bg_map": "other",
     "black_bg": "choice",
     "connectivity": "choice",
     "contrast": "contrast",
@@ -241,6 +250,7 @@ KINDS = {
     "shape": "other",
     "smoothing_fwhm": "array",
     "stat_type": "choice",
+    "stat_map_img": "other",
     "subjects": "labels",
     "surfaces": "other",
     "symmetric_cbar": "choice",
@@ -258,6 +268,7 @@ KINDS = {
     "variance_groups": "labels",
     "variances": "other",
     "verbose": "level",
+    "views": "choice",
     "visits": "labels",
     "weights": "other",
 }

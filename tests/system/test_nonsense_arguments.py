@@ -31,6 +31,7 @@ from groupglm import (
     smooth_img,
     threshold_stats_img,
 )
+from reference.meshes import folded, metric_image, surface_image
 
 N = 6
 RNG = np.random.default_rng(0)
@@ -41,6 +42,7 @@ IMAGES: Any = [
 ]
 MASK: Any = nib.Nifti1Image(np.pad(np.ones((4, 4, 4), np.uint8), 3), np.eye(4))  # type: ignore[no-untyped-call]
 Y = RNG.normal(size=(N, 4))
+SURFACE = folded(1)
 MODEL = SecondLevelModel(minimize_memory=False).fit(IMAGES, design_matrix=DESIGN)
 
 
@@ -131,6 +133,15 @@ CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]] 
         plotting.plot_glass_brain,
         plotting.plot_glass_brain,
         {"stat_map_img": IMAGES[0], "bg_img": None},
+    ),
+    "plot_surf_stat_map": (
+        plotting.plot_surf_stat_map,
+        plotting.plot_surf_stat_map,
+        {
+            "stat_map_img": {"left": metric_image(SURFACE[0][:, 2])},
+            "surfaces": {"left": surface_image(*SURFACE)},
+            "views": "lateral",
+        },
     ),
     "plot_design_matrix": (
         plotting.plot_design_matrix,

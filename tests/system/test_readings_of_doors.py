@@ -14,14 +14,13 @@ from typing import Any, cast
 import nibabel as nib
 import numpy as np
 import pytest
-from nibabel.gifti.gifti import GiftiDataArray, GiftiImage
 
 import groupglm
 from groupglm import SecondLevelModel, bids, datasets, plotting
 from groupglm.cli import main
 from reference.bids import model_file
 from reference.doors import DESIGN, PERMUTE, World, make_world
-from reference.meshes import folded
+from reference.meshes import folded, metric_image, surface_image
 from reference.readings import count_readings
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # of few images and small masks
@@ -55,23 +54,11 @@ def _has(name: str, world: World) -> bool:
     return hasattr(world.model, name)
 
 
-def _vertices() -> Any:
-    """Return a map of the vertices of `_surface`, in memory."""
-    array: Any = GiftiDataArray
-    image: Any = GiftiImage
-    return image(darrays=[array(np.arange(162, dtype=np.float32))])
-
-
-def _surface() -> Any:
-    array: Any = GiftiDataArray
-    image: Any = GiftiImage
+def _drawn_surface() -> dict[str, Any]:
+    """Return a map of a hemisphere and its surface, in memory."""
     points, faces = folded(2)
-    return image(
-        darrays=[
-            array(points.astype(np.float32), "NIFTI_INTENT_POINTSET"),
-            array(faces, "NIFTI_INTENT_TRIANGLE"),
-        ]
-    )
+    z = metric_image(points[:, 2])
+    return {"stat_map_img": {"left": z}, "surfaces": {"left": surface_image(points, faces)}}
 
 
 def _variances(world: World) -> list[Any]:
@@ -206,7 +193,7 @@ ROWS: dict[str, dict[str, Row]] = {
     },
     "plotting.plot_glass_brain": {"": Row(lambda w: plotting.plot_glass_brain(w.z), 0, Z)},
     "plotting.plot_surf_stat_map": {
-        "": Row(lambda w: plotting.plot_surf_stat_map({"left": _vertices()}, {"left": _surface()}))
+        "": Row(lambda w: plotting.plot_surf_stat_map(**_drawn_surface()))
     },
     "plotting.plot_histogram": {"": Row(lambda w: plotting.plot_histogram(w.z), 0, Z)},
     "plotting.plot_forest": {
