@@ -115,7 +115,8 @@ def describe(folder: Path, derivatives: Path) -> None:
 def _ignored() -> Iterator[bytes]:
     """Yield patterns of the files that validators skip: images of results, and their sidecars."""
     for line in _IGNORED:
-        for ending in saved_endings() if "{image}" in line else ("",):
+        # Volumes first, as in the files of earlier versions.
+        for ending in reversed(saved_endings()) if "{image}" in line else ("",):
             yield line.replace(".{image}", ending).encode()
 
 
