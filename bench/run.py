@@ -20,6 +20,7 @@ import bench_report
 import bench_scale
 import bench_statistics
 import bench_surface_smoothing
+import bench_surfaces
 from make_maps import default_folder
 from measure import HEAD, machine
 from short_table import write_short_table
@@ -56,6 +57,7 @@ def main() -> int:
         *bench_surface_smoothing.bench(quick=options.quick),
         *bench_scale.bench(options.dir, quick=options.quick),
         *bench_inference.bench(quick=options.quick),
+        *bench_surfaces.bench(quick=options.quick),
         *bench_report.bench(options.dir, quick=options.quick),
         *bench_import.bench(quick=options.quick),
     ]
