@@ -66,7 +66,7 @@ def public_table(table: pd.DataFrame, space: Space) -> pd.DataFrame:
 
 def cluster_rows(clusters: Clusters, space: Space, sign: int, first: int) -> list[list[Any]]:
     """Return the table's rows for one tail."""
-    rows = []
+    rows, columns = [], _size_columns(space)
     for number, (peaks, measure, size, count) in enumerate(
         zip(
             clusters.peaks,
@@ -77,7 +77,7 @@ def cluster_rows(clusters: Clusters, space: Space, sign: int, first: int) -> lis
         ),
         start=first,
     ):
-        sizes = _sizes(space, int(peaks.places[0]), measure, size, count)
+        sizes = _sizes(columns, space, int(peaks.places[0]), measure, size, count)
         names = [number, *(f"{number}{letter}" for letter in ascii_lowercase)]
         rows += [
             [name, *where, *position, sign * value, *([""] * len(sizes) if rank else sizes)]
@@ -104,16 +104,19 @@ def _where(space: Space, places: NDArray[np.intp]) -> list[list[Any]]:
     return [list(pair) for pair in zip(structures.tolist(), vertices, strict=True)]
 
 
-def _sizes(space: Space, place: int, measure: float, size: float, count: int) -> list[Any]:
-    """Return the values of a cluster with some place in `_size_columns`."""
-    if _has_several_units(space):
+def _sizes(
+    columns: list[str], space: Space, place: int, measure: float, size: float, count: int
+) -> list[Any]:
+    """Return the values of a cluster with some place in the columns of sizes."""
+    sizes: list[Any] = [int(measure), size]
+    if "Unit" in columns:
         sizes = [size, _part(space, place).unit]
-    else:
-        sizes = [size] if space.unit == space.measure_unit else [int(measure), size]
-    if not _is_surface(space) or has_nilearns_columns(space):
-        return sizes
-    vertex = int(space.vertex_numbers(np.array([place]))[0])
-    return [*sizes, "" if vertex < 0 else count]
+    elif columns[0] == _size_in(space.unit):
+        sizes = [size]
+    if "Vertices" in columns:
+        is_vertex = space.vertex_numbers(np.array([place]))[0] >= 0
+        sizes.append(count if is_vertex else "")
+    return sizes
 
 
 def _part(space: Space, place: int) -> Part:

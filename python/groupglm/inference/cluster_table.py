@@ -314,7 +314,7 @@ def tabulate(
             row * sign,
             below_infinity(abs(threshold)),
             min_distance=min_distance,
-            most=_MOST_PEAKS,
+            most=1 if has_nilearns_columns(space) else _MOST_PEAKS,  # nilearn lists no subpeaks
         )
         rows += cluster_rows(clusters, space, sign, first=n_before + 1)
         places += [peaks.places for peaks in clusters.peaks]
