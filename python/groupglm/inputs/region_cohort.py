@@ -19,12 +19,6 @@ from groupglm.inputs.visits import visits_in_table
 from groupglm.messages import argument, either
 from groupglm.runtime.naming import listed, one_name
 from groupglm.spaces.registry import kind_of, open_inputs
-from groupglm.spaces.table.reading import (
-    is_table_file,
-    naming_file,
-    read_regions,
-    region_columns,
-)
 from groupglm.tabular.labels import (
     LABEL,
     label_key,
@@ -32,6 +26,12 @@ from groupglm.tabular.labels import (
     plain_label,
     refuse_twin_labels,
     row_labels,
+)
+from groupglm.tabular.region_tables import (
+    is_table_file,
+    naming_file,
+    read_regions,
+    region_columns,
 )
 
 if TYPE_CHECKING:

@@ -94,7 +94,7 @@ def _refuse_visits_of_one(rows: SubjectRows) -> None:
                 f"{in_quotes(group)}, so that no two of its subjects share a visit",
                 "labels of visits that subjects have in common",
                 "name visits alike, such as 'baseline', or leave "
-                + either("groups", "--groups")
+                + either("groups", argument("sandwich_groups"))
                 + " out",
                 verb="has",
             )

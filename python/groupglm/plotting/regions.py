@@ -22,7 +22,7 @@ from groupglm.runtime.arguments import (
     whole_number,
 )
 from groupglm.runtime.naming import counted
-from groupglm.spaces.table.series import DEGREES
+from groupglm.tabular.region_tables import DEGREES
 
 if TYPE_CHECKING:
     from os import PathLike

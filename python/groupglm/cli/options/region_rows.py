@@ -67,8 +67,9 @@ def collect_rows(path: Path, option: str, *, by_visit: bool = False) -> VisitMap
     ValueError
         If it is no table of regions, or it is not known whose its rows are.
     """
-    from groupglm.spaces.table.reading import open_rows, read_regions, region_columns
+    from groupglm.spaces.registry import open_inputs
     from groupglm.tabular.labels import LABEL, LABEL_COLUMNS, plain_label
+    from groupglm.tabular.region_tables import read_regions, region_columns
 
     where = f"the table of regions '{path}' ({option})"
     try:
@@ -81,7 +82,7 @@ def collect_rows(path: Path, option: str, *, by_visit: bool = False) -> VisitMap
         ]
         if without:
             raise ValueError(f"{where}: row {without[0]} has no participant_id; fill it in")
-        open_rows(table, option, at_least=2)  # refuses what is no number
+        open_inputs(table, argument=option)  # refuses what is no number
     except ArgumentError as error:
         raise ValueError(f"{where}: " + text_of(error)) from error
     values = table.iloc[:, region_columns(table)]

@@ -189,7 +189,10 @@ def _check_repeated(settings: Mapping[str, Any]) -> None:
         raise ArgumentError.about(
             "groups",
             "a sandwich with the same covariance within groups has no wild bootstrap",
-            either("leave groups out of RepeatedMeasures", "leave --groups out"),
+            either(
+                "leave groups out of RepeatedMeasures",
+                "leave " + argument("sandwich_groups") + " out",
+            ),
         )
 
 

@@ -18,7 +18,7 @@ from groupglm.spaces.cifti.brain_models import (
     check_range,
     grid_of,
 )
-from groupglm.spaces.table.source import RegionNames
+from groupglm.tabular.region_tables import RegionNames
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

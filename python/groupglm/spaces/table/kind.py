@@ -17,11 +17,11 @@ from groupglm.runtime.array_archives import check_type
 from groupglm.runtime.json_facts import Check, check_entries, is_flag, is_text, list_of
 from groupglm.spaces.geometry import NO_GEOMETRY, Geometry, report_unused_geometry
 from groupglm.spaces.table.masking import RegionMasking, regions_inside
-from groupglm.spaces.table.reading import is_table_file, open_rows, open_series, series_of_file
+from groupglm.spaces.table.reading import open_rows, open_series, series_of_file
 from groupglm.spaces.table.saving import save_table
 from groupglm.spaces.table.series import FILE, said_by_series
-from groupglm.spaces.table.source import RegionNames
 from groupglm.spaces.table.space import RegionSpace
+from groupglm.tabular.region_tables import RegionNames, is_table_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

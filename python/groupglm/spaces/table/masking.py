@@ -13,14 +13,16 @@ import numpy as np
 
 from groupglm.errors import ArgumentError, ArgumentTypeError
 from groupglm.runtime.naming import listed
-from groupglm.spaces.table.reading import is_table_file, names_in_file, open_series
+from groupglm.spaces.table.reading import names_in_file, open_series
 from groupglm.spaces.table.space import RegionSpace
 from groupglm.tabular.labels import near_labels, near_words
+from groupglm.tabular.region_tables import is_table_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.spaces.table.source import RegionNames, RegionSource
+    from groupglm.spaces.table.source import RegionSource
+    from groupglm.tabular.region_tables import RegionNames
 
 __all__ = ["RegionMasking", "regions_inside"]
 

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Real
 from pathlib import Path
@@ -20,24 +17,27 @@ from groupglm.messages import either
 from groupglm.runtime.naming import counted, listed
 from groupglm.runtime.paths import given_path
 from groupglm.spaces.table.series import FILE, REGION
-from groupglm.spaces.table.source import RegionNames, RegionSource
+from groupglm.spaces.table.source import RegionSource
 from groupglm.tabular.covariates import is_missing
-from groupglm.tabular.files import SEPARATORS, read_table
-from groupglm.tabular.labels import LABEL, LABEL_COLUMNS, labelled, row_labels
-from groupglm.tabular.visit_columns import RUN_WORDS, VISIT_LABELS, VISIT_WORDS
+from groupglm.tabular.files import read_table
+from groupglm.tabular.labels import row_labels
+from groupglm.tabular.region_tables import (
+    RegionNames,
+    is_table_file,
+    naming_file,
+    read_regions,
+    refuse_repeated,
+    region_columns,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 __all__ = [
-    "is_table_file",
     "names_in_file",
-    "naming_file",
     "open_rows",
     "open_series",
-    "read_regions",
-    "region_columns",
     "series_of_file",
 ]
 
@@ -45,101 +45,11 @@ _SHOWN = 5  # cells and regions that a message names
 _MAP_COLUMNS = ("map_name", "effects_map_path")
 
 
-def is_table_file(given: object) -> bool:
-    """Return whether an object is the name of a table by its ending."""
-    return isinstance(given, str | os.PathLike) and os.fspath(given)[-4:].lower() in SEPARATORS
-
-
-def read_regions(given: Any, argument: str) -> pd.DataFrame:
-    """Return a table of regions as a data frame, whose index is the subjects if they are known.
-
-    Parameters
-    ----------
-    given : pandas.DataFrame, path, or sequence of pandas.Series
-        One row a subject; each Series is a row.
-    argument : str
-        What messages call it.
-    """
-    import pandas as pd
-
-    if isinstance(given, pd.DataFrame):
-        return labelled(given)
-    if is_table_file(given):
-        return labelled(_read_file(given_path(argument, given), argument))
-    items = list(given) if isinstance(given, list | tuple) else [given]
-    for place, item in enumerate(items, start=1):
-        if not isinstance(item, pd.Series):
-            raise ArgumentTypeError.about(
-                argument,
-                f"item {place} of {argument} is a {type(item).__name__}, and the first one a "
-                "Series of regions",
-                "give a DataFrame with one row a subject and one column a region",
-            )
-    return _stacked(items, argument)
-
-
-def _stacked(rows: Sequence[pd.Series[Any]], argument: str) -> pd.DataFrame:
-    """Return rows of the same regions as one table; their names are the subjects, if all differ."""
-    import pandas as pd
-
-    first = RegionNames(tuple(map(str, rows[0].index)))
-    for place, row in enumerate(rows, start=1):
-        _refuse_repeated(list(map(str, row.index)), f"item {place} of {argument}", argument)
-        difference = RegionNames(tuple(map(str, row.index))).difference(first)
-        if difference is not None:
-            raise ArgumentError.about(
-                argument,
-                f"item {place} of {argument} has other regions than item 1: {difference}",
-                "give each subject all regions, NaN where a value is missing",
-            )
-    subjects = [row.name for row in rows]
-    known = all(isinstance(name, str) for name in subjects) and len(set(subjects)) == len(rows)
-    index = pd.Index(subjects, name=LABEL) if known else pd.RangeIndex(len(rows))
-    values = []
-    for row in rows:
-        own = RegionNames(tuple(map(str, row.index)))
-        values.append(row.to_numpy() if own.is_like(first) else row.to_numpy()[first.order_in(own)])
-    return pd.DataFrame(np.stack(values), index, list(first.names))
-
-
-def _read_file(path: Path, argument: str) -> pd.DataFrame:
-    called = in_quotes(path)
-    if not path.is_file():
-        raise ImageError(f"{path}: File not found: check the name of the table of {argument}")
-    labels = (*LABEL_COLUMNS, *VISIT_LABELS, *VISIT_WORDS, *RUN_WORDS)
-    frame = read_table(path, called, as_text=labels)
-    if str(frame.columns[0]) == "Unnamed: 0":
-        raise ArgumentError.about(
-            argument,
-            f"the first column of {called} has no name",
-            "call it participant_id if it holds the subjects, and leave it out if it holds row "
-            "numbers (to_csv(..., index=False))",
-        )
-    return frame
-
-
-def region_columns(table: pd.DataFrame) -> list[int]:
-    """Return the positions of a table's columns that are regions, not the visit of a row."""
-    others = {*LABEL_COLUMNS, *VISIT_LABELS, *VISIT_WORDS, *RUN_WORDS}
-    return [place for place, name in enumerate(table.columns) if str(name) not in others]
-
-
-@contextmanager
-def naming_file(given: Any) -> Iterator[None]:
-    """Have errors about a table that is in a file begin with the name of the file."""
-    try:
-        yield
-    except ArgumentError as error:
-        file = in_quotes(os.fspath(given)) if is_table_file(given) else ""
-        if file not in str(error):
-            error.args = (f"{file}: " + error.args[0],)
-        raise
-
-
 def open_rows(given: Any, argument: str, at_least: int) -> list[RegionSource]:
     """Open each row of a table as the values of a subject."""
+    table = read_regions(given, argument)
     with naming_file(given):
-        return _open_rows(read_regions(given, argument), argument, at_least)
+        return _open_rows(table, argument, at_least)
 
 
 def _open_rows(table: pd.DataFrame, argument: str, at_least: int) -> list[RegionSource]:
@@ -167,7 +77,7 @@ def _open_rows(table: pd.DataFrame, argument: str, at_least: int) -> list[Region
             f"a model needs at least {at_least}, one a subject",
         )
     names = [str(table.columns[place]) for place in columns]
-    _refuse_repeated(names, argument, argument)
+    refuse_repeated(names, argument, argument)
     labels = _row_names(table, argument)
     values = _numbers(table.iloc[:, columns], names, labels, argument)
     regions = RegionNames(tuple(names))
@@ -183,17 +93,6 @@ def _row_names(table: pd.DataFrame, argument: str) -> list[str]:
     if labels is None:
         return numbers
     return [f"{number} (subject '{x}')" for number, x in zip(numbers, labels, strict=True)]
-
-
-def _refuse_repeated(names: Sequence[str], called: str, argument: str) -> None:
-    twice = [name for name, n in Counter(names).items() if n > 1]
-    if twice:
-        raise ArgumentError.about(
-            argument,
-            f"{called} has the region {listed([repr(name) for name in twice], _SHOWN)} more than "
-            "once",
-            "give each region a name of its own",
-        )
 
 
 def _numbers(
@@ -273,7 +172,7 @@ def _refuse_words(
         remedy: str = (
             f"if {name!r} is no region, leave the column out of the table (what is known of "
             "subjects belongs into "
-            + either("design_matrix or confounds", "--participants")
+            + either("design_matrix or confounds", "the table of participants")
             + "); numbers written as text are made numbers by pandas.to_numeric"
         )
     else:
@@ -304,7 +203,7 @@ def open_series(given: Any, name: str) -> RegionSource:
     file = series.attrs.get(FILE)
     called = file if isinstance(file, str) else name
     with naming_file(called):
-        _refuse_repeated(names, name, name)
+        refuse_repeated(names, name, name)
         if not names:
             raise ArgumentError.about(name, f"{name} has no region", "give one number a region")
     # Infinite statistics exist: of an effect without residual variance.

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from groupglm.spaces.statistic import KINDS, Statistic, valid_df
+from groupglm.tabular.region_tables import DEGREES
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 __all__ = [
-    "DEGREES",
     "FILE",
     "REGION",
     "common_degrees",
@@ -28,9 +28,6 @@ REGION = "region"
 
 FILE = "groupglm_file"
 """The key, in the attributes of a map, of the file that it was saved in."""
-
-DEGREES = "groupglm_df"
-"""The key, in the attributes of a table of maps, of the degrees of freedom of all its regions."""
 
 _STATISTIC = "groupglm_statistic"
 _COLUMNS = {"z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance"}

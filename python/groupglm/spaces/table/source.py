@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One row of a table of regions, and the names of its regions: `RegionSource`, `RegionNames`."""
+"""One row of a table of regions: `RegionSource`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import joblib
 import numpy as np
 
 from groupglm.errors import ImageError, in_quotes
-from groupglm.runtime.naming import counted, listed
+from groupglm.runtime.naming import counted
+from groupglm.tabular.region_tables import RegionNames
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from numpy.typing import NDArray
 
-__all__ = ["HasRegions", "RegionNames", "RegionSource"]
+__all__ = ["HasRegions", "RegionSource"]
 
 
 class HasRegions(Protocol):
@@ -28,61 +28,6 @@ class HasRegions(Protocol):
     def table(self) -> RegionNames:
         """The regions of the table."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class RegionNames:
-    """The names of the regions of a table, each once.
-
-    Parameters
-    ----------
-    names : sequence of str
-        In the order of the table's columns.
-
-    Examples
-    --------
-    >>> left, right = RegionNames(("V1", "V2")), RegionNames(("V2", "V1"))
-    >>> left.difference(right), right.order_in(left)
-    (None, array([1, 0]))
-    >>> RegionNames(("V1", "V3")).difference(left)
-    'it lacks the region V2, and has V3, which is not there'
-    """
-
-    names: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @cached_property
-    def numbers(self) -> dict[str, int]:
-        """The position of each region."""
-        return {name: number for number, name in enumerate(self.names)}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.names,)
-
-    def is_like(self, other: RegionNames) -> bool:
-        """Return whether another table has the same regions in the same order."""
-        return self is other or self.names == other.names
-
-    def order_in(self, other: RegionNames) -> NDArray[np.intp]:
-        """Return the position of each of these regions among those of another table."""
-        return np.array([other.numbers[name] for name in self.names], np.intp)
-
-    def difference(self, other: RegionNames) -> str | None:
-        """Say which regions this table lacks of another, and has besides; None if neither."""
-        if self.is_like(other) or self.numbers.keys() == other.numbers.keys():
-            return None
-        absent = [name for name in other.names if name not in self.numbers]
-        more = [name for name in self.names if name not in other.numbers]
-        told = []
-        if absent:
-            told.append(f"it lacks the region{'s' * (len(absent) > 1)} {listed(absent)}")
-        if more:
-            verb = "is" if len(more) == 1 else "are"
-            it = "" if absent else "it "
-            told.append(f"{it}has {listed(more)}, which {verb} not there")
-        return ", and ".join(told)
 
 
 @dataclass(frozen=True, eq=False)

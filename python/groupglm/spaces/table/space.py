@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from groupglm.spaces.statistic import Statistic
-    from groupglm.spaces.table.source import RegionNames
+    from groupglm.tabular.region_tables import RegionNames
 
 __all__ = ["RegionSpace"]
 
@@ -50,7 +50,7 @@ class RegionSpace(Space):
     Examples
     --------
     >>> import numpy as np
-    >>> from groupglm.spaces.table.source import RegionNames
+    >>> from groupglm.tabular.region_tables import RegionNames
     >>> space = RegionSpace(RegionNames(("V1", "V2", "MT"))).restrict(np.array([True, False, True]))
     >>> space.names, space.describe_place(1)
     (('V1', 'MT'), 'MT')
