@@ -113,8 +113,7 @@ def test_a_space_says_where_its_places_lie(model: SecondLevelModel) -> None:
     assert of_chains(repr(model).partition("fitted to")[2])
     said: list[str] = []
     results = {"n_voxels": 30, "n_subjects": N, "columns": ["a"], "df_residual": 7, "contrasts": []}
-    study: Any = SimpleNamespace(mask_img=MASK)
-    _say_results(study, results, SimpleNamespace(say=lambda words="": said.append(words)))  # type: ignore[arg-type]
+    _say_results(model, results, SimpleNamespace(say=lambda words="": said.append(words)))  # type: ignore[arg-type]
     assert said[0] == "layout              30 links, 30 in the mask"
     assert all(map(of_chains, said))
 

@@ -16,9 +16,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from nilearn.surface import InMemoryMesh, PolyMesh, SurfaceImage
 from PIL import Image
 
 from groupglm import plotting
+from reference.meshes import folded
 
 
 def _figures() -> dict[str, Any]:
@@ -26,6 +28,10 @@ def _figures() -> dict[str, Any]:
     values[6, 4, 2] = 5.0
     image = nib.Nifti1Image(values, np.diag([4.0, 4.0, 4.0, 1.0]))  # type: ignore[no-untyped-call]
     design = pd.DataFrame({"age": [1.0, 2.0, 4.0, 8.0], "dose": [1.0, 0, 2, 1], "one": 1.0})
+    regions = pd.DataFrame(
+        {"effect_size": [1.0, 2.0], "effect_variance": 0.5, "z_score": [1.4, 2.7]}, ["V1", "V2"]
+    )
+    mesh = PolyMesh(*(InMemoryMesh(*folded(0, side)) for side in ("left", "right")))
     return {
         "plot_stat_map": plotting.plot_stat_map(image, bg_img=None),
         "plot_glass_brain": plotting.plot_glass_brain(image, bg_img=None),
@@ -38,6 +44,10 @@ def _figures() -> dict[str, Any]:
             [3.0, 5.0, 1.0, 4.0], list("aabb"), design[["one"]], "one"
         ),
         "plot_peak": plotting.plot_peak([3.0, 5.0, 1.0, 2.0], design, "age"),
+        "plot_regions": plotting.plot_regions(regions, df=9),
+        "plot_surf_stat_map": plotting.plot_surf_stat_map(
+            SurfaceImage(mesh, {side: np.arange(12.0) for side in mesh.parts})
+        ),
     }
 
 

@@ -40,7 +40,13 @@ class ImageShares:
         return {name: counts[row].astype(np.int64) for name, row in _KINDS.items()}
 
     def totals(self) -> dict[str, int]:
-        """Return how many values of each of these kinds there are at all voxels together."""
+        """Return how many values of each of these kinds there are at all voxels together.
+
+        Returns
+        -------
+        dict of int
+            By the names of `counts`.
+        """
         counts = self._state.counts
         return {name: int(counts[row].sum(dtype=np.int64)) for name, row in _KINDS.items()}
 

@@ -124,11 +124,12 @@ def read_regions(given: Any, argument: str) -> pd.DataFrame:
     items = list(given) if isinstance(given, list | tuple) else [given]
     for place, item in enumerate(items, start=1):
         if not isinstance(item, pd.Series):
+            what = in_quotes(item) if is_table_file(item) else f"a {type(item).__name__}"
             raise ArgumentTypeError.about(
                 argument,
-                f"item {place} of {argument} is a {type(item).__name__}, and the first one a "
-                "Series of regions",
-                "give a DataFrame with one row a subject and one column a region",
+                f"item {place} of {argument} is {what}, not a Series of the regions of a subject",
+                "give one table of all subjects, a DataFrame or a file, with one row a subject and "
+                "one column a region",
             )
     return _stacked(items, argument)
 

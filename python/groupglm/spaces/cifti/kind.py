@@ -102,10 +102,12 @@ class _CiftiKind:
 
     def how_to_mark(self, statistic: str) -> str:
         """Return how a user marks a map as z, t or F."""
-        df = {"z": "", "t": ", 'DegreesOfFreedom': '18'", "F": ", 'DegreesOfFreedom': '2 18'"}
+        facts = {"Values": statistic} | {
+            "t": {"DegreesOfFreedom": "18"}, "F": {"DegreesOfFreedom": "2 18"}
+        }.get(statistic, {})  # fmt: skip
         return (
             "by nibabel, next(image.header.get_index_map(0).named_maps).metadata = "
-            f"Cifti2MetaData({{'Values': '{statistic}'{df[statistic]}}})"
+            f"Cifti2MetaData({facts})"
         )
 
     def save(self, image: Any, path: Path) -> Path:

@@ -16,6 +16,7 @@ from groupglm.errors import (
     DimensionError,
     GridMismatchError,
     ImageError,
+    in_quotes,
 )
 from groupglm.messages import again
 from groupglm.messages import argument as named
@@ -224,7 +225,7 @@ def _items(images: object, argument: str, at_least: int, family: Family) -> list
         )
     for place, item in enumerate(images, start=1):
         if not family.holds(item):
-            found = f"'{item}'" if isinstance(item, str | os.PathLike) else type(item).__name__
+            found = in_quotes(item) if isinstance(item, str | os.PathLike) else type(item).__name__
             raise ArgumentTypeError.about(
                 argument,
                 "Elements of "

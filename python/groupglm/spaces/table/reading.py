@@ -88,11 +88,11 @@ def _row_names(table: pd.DataFrame, argument: str) -> list[str]:
     """Return what messages call each row: its subject, or its number."""
     labels = row_labels(table.index, None, argument)
     if labels is not None and len(set(labels)) == len(labels):
-        return [f"subject '{label}'" for label in labels]
+        return [f"subject {in_quotes(label)}" for label in labels]
     numbers = [f"row {place} of {argument}" for place in range(1, len(table) + 1)]
     if labels is None:
         return numbers
-    return [f"{number} (subject '{x}')" for number, x in zip(numbers, labels, strict=True)]
+    return [f"{number} (subject {in_quotes(x)})" for number, x in zip(numbers, labels, strict=True)]
 
 
 def _numbers(
