@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["SurfaceMaps"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SurfaceMaps:
     """A map of results on the left and the right hemisphere.
 
@@ -46,6 +46,8 @@ class SurfaceMaps:
     >>> pairs = [(hemisphere(), hemisphere()) for _ in range(8)]
     >>> design = pd.DataFrame({"intercept": np.ones(8)})
     >>> z = SecondLevelModel().fit(pairs, design_matrix=design).compute_contrast("intercept")
+    >>> z
+    <SurfaceMaps of GIFTI: left, right; no mesh>
     >>> z.left.agg_data().shape
     (20,)
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -64,6 +66,12 @@ class SurfaceMaps:
             raise ArgumentError.about(
                 "left", "a map needs the image of the left or the right hemisphere", "give one"
             )
+
+    def __repr__(self) -> str:
+        """Say which hemispheres there are, and whether their meshes are known."""
+        kind = "MGH" if hasattr(next(iter(self.parts.values())), "affine") else "GIFTI"
+        meshes = "no mesh" if self.mesh is None else "with their meshes"
+        return f"<{type(self).__name__} of {kind}: {', '.join(self.parts)}; {meshes}>"
 
     @property
     def parts(self) -> dict[str, Any]:
