@@ -112,7 +112,9 @@ Dense dense(const Study& study, Index voxel, double ratio) {
                     : 0.0;
     }
   }
-  const MatrixXd inverse = (MatrixXd::Identity(n, n) + ratio * k).inverse();
+  // Not by LU, which in Eigen refers to an empty block of a matrix of many rows.
+  const MatrixXd one = MatrixXd::Identity(n, n);
+  const MatrixXd inverse = (one + ratio * k).ldlt().solve(one);
   const MatrixXd p =
       inverse - inverse * x * (x.transpose() * inverse * x).inverse() * x.transpose() * inverse;
   const VectorXd py = p * y;
