@@ -35,6 +35,11 @@ EXEMPT: dict[str, tuple[Exempt, ...]] = {
             "masker_without_a_conflict",
             "Overriding provided-default estimator parameters",
         ),
+        Exempt(
+            "test_fmri_inputs_pandas_errors",
+            "a data frame without the columns of a table of maps is a table of regions",
+            "holds no numbers",
+        ),
         Exempt("test_fmri_inputs_flms[*", "repeated_subjects", "has 3 maps of 1 subjects"),
         Exempt(
             "test_fmri_inputs_images[None]",
