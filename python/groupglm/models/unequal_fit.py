@@ -13,13 +13,12 @@ from groupglm.design.collinearity import quote_names
 from groupglm.models.arguments import (
     StatType,
     check_contrast,
-    check_data,
-    check_rows,
     choose_stat_type,
     refuse,
 )
 from groupglm.models.base import by_arrays
 from groupglm.models.contrast_result import ContrastResult
+from groupglm.models.fitted_values import FittedValues
 from groupglm.models.results import OlsFit
 from groupglm.models.variance_groups import GroupDesign, split_contrast
 from groupglm.models.welch_james import GroupEffects, welch_james
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from groupglm.models.base import Model, Values
+    from groupglm.models.base import Model
     from groupglm.models.ols import OlsAccumulator
 
     Floats = NDArray[np.float64]
@@ -52,7 +51,7 @@ _REFERENCES = (
 
 
 @dataclass(frozen=True, eq=False)
-class UnequalFit:
+class UnequalFit(FittedValues):
     """A fit at every voxel by ordinary least squares, with a variance for each group of images.
 
     It keeps the state of each group's fit, a few numbers per voxel. Each attribute is computed from
@@ -255,43 +254,6 @@ class UnequalFit:
         with np.errstate(over="ignore"):
             pooled = self.residual_sd**2
         return ContrastResult(effect, pooled, *result.f(), "F", (len(basis), result.df))
-
-    def predicted(self, X: ArrayLike | None = None) -> Floats:
-        """Compute the fitted values X beta.
-
-        Parameters
-        ----------
-        X : array_like, shape (n_rows, n_columns), optional
-            Rows of a design, by default those that were fitted.
-
-        Returns
-        -------
-        array, shape (n_rows, n_voxels)
-            Fitted values.
-        """
-        return self._predicted(self.X if X is None else check_rows(X, self.column_names))
-
-    def _predicted(self, rows: Floats) -> Floats:
-        return _core.predict(rows, self.beta, self.n_threads)
-
-    def residuals(self, X: ArrayLike | None, Y: Values) -> Values:
-        """Compute the residuals Y - X beta. The fit does not keep the data: give them again.
-
-        Parameters
-        ----------
-        X : array_like, shape (n_rows, n_columns), or None
-            The rows' design; None for the design that was fitted.
-        Y : array of float32 or float64, shape (n_rows, n_voxels)
-            The data.
-
-        Returns
-        -------
-        array, shape (n_rows, n_voxels)
-            Of Y's type; NaN where Y is NaN.
-        """
-        rows = self.X if X is None else check_rows(X, self.column_names)
-        data = check_data(Y, len(rows), self.n_voxels)
-        return _core.residuals(rows, self.beta, data, self.n_threads)
 
     def maps(self) -> Mapping[str, Callable[[], Floats]]:
         """Return no maps: the variances of groups are in `group_variance`.
