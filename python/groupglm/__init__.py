@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from groupglm._core import build_info
+    from groupglm.atlases.atlas import Atlas, load_atlas
+    from groupglm.atlases.finding import find_atlas
     from groupglm.design.confounds import make_second_level_design_matrix
     from groupglm.design.formula.building import design_from_formula
     from groupglm.estimator.second_level import SecondLevelModel
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Atlas",
     "FixedEffects",
     "MixedEffects",
     "RepeatedMeasures",
@@ -47,11 +50,13 @@ __all__ = [
     "cluster_level_inference",
     "design_from_formula",
     "fdr_threshold",
+    "find_atlas",
     "fit_mixed",
     "fit_ols",
     "fit_repeated",
     "fit_weighted",
     "get_clusters_table",
+    "load_atlas",
     "make_second_level_design_matrix",
     "math_img",
     "non_parametric_inference",
@@ -66,6 +71,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "Atlas": "groupglm.atlases.atlas",
     "FixedEffects": "groupglm.models.fixed",
     "MixedEffects": "groupglm.models.mixed",
     "RepeatedMeasures": "groupglm.models.repeated",
@@ -76,11 +82,13 @@ _HOME = {
     "cluster_level_inference": "groupglm.inference.all_resolution",
     "design_from_formula": "groupglm.design.formula.building",
     "fdr_threshold": "groupglm.inference.thresholds",
+    "find_atlas": "groupglm.atlases.finding",
     "fit_mixed": "groupglm.models.mixed_arrays",
     "fit_ols": "groupglm.models.ols",
     "fit_repeated": "groupglm.models.repeated_arrays",
     "fit_weighted": "groupglm.models.weighted_arrays",
     "get_clusters_table": "groupglm.inference.cluster_table",
+    "load_atlas": "groupglm.atlases.atlas",
     "make_second_level_design_matrix": "groupglm.design.confounds",
     "math_img": "groupglm.spaces.volume.arithmetic",
     "non_parametric_inference": "groupglm.inference.permutation.images",

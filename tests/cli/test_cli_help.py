@@ -176,6 +176,8 @@ def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
     model = _examples("fit")[0]
     run_well(*model, "--save-model")
     Path("z.nii.gz").write_bytes(Path("results/contrast-age_stat-z_statmap.nii.gz").read_bytes())
+    Path("atlas.nii.gz").write_bytes(Path("results/mask.nii.gz").read_bytes())
+    Path("atlas.tsv").write_text("index\tname\n1\tbrain\n")
     for command in ("clusters", "threshold", "report"):
         for example in _examples(command):
             run_well(*example)
@@ -188,4 +190,4 @@ def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
             n_run += 1
             if command == "report":
                 Path(example[example.index("--output") + 1]).unlink()
-    assert n_run == 14
+    assert n_run == 15

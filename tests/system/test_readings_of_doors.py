@@ -54,6 +54,11 @@ def _has(name: str, world: World) -> bool:
     return hasattr(world.model, name)
 
 
+def _without_atlas(world: World) -> None:
+    with pytest.raises(ValueError, match="no atlas on this machine"):
+        groupglm.find_atlas(f"none in {world.folder}")
+
+
 def _drawn_surface() -> dict[str, Any]:
     """Return a map of a hemisphere and its surface, in memory."""
     points, faces = folded(2)
@@ -159,8 +164,12 @@ ROWS: dict[str, dict[str, Row]] = {
             MASK | Z,
         )
     },
+    "groupglm.load_atlas": {"": Row(lambda w: groupglm.load_atlas(w.mask), 0, MASK)},
+    "groupglm.find_atlas": {"none": Row(_without_atlas)},
+    "groupglm.Atlas": {"": Row(lambda w: hasattr(w, "Atlas"))},
     "groupglm.get_clusters_table": {
         "": Row(lambda w: groupglm.get_clusters_table(w.z, 1.0), 0, Z),
+        "atlas": Row(lambda w: groupglm.get_clusters_table(w.z, 1.0, atlas=w.mask), 0, MASK | Z),
         "label maps": Row(
             lambda w: groupglm.get_clusters_table(w.z, 1.0, return_label_maps=True), 0, Z
         ),

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from groupglm.inference.peaks import Clusters
     from groupglm.spaces.base import Part, Space
 
-__all__ = ["cluster_rows", "has_nilearns_columns", "public_table", "table_of_rows"]
+__all__ = [
+    "REGION_COLUMNS",
+    "cluster_rows",
+    "has_nilearns_columns",
+    "public_table",
+    "table_of_rows",
+]
+
+REGION_COLUMNS = ("Region", "Regions of Cluster")
+"""The region of an atlas that a peak is in, and the shares of a cluster that are in regions."""
 
 
 def _columns(space: Space) -> list[str]:
@@ -57,7 +66,8 @@ def public_table(table: pd.DataFrame, space: Space) -> pd.DataFrame:
     if has_nilearns_columns(space):
         size = _size_in(space.unit)
         table = table[table[size] != ""].rename(columns={"Structure": "Hemisphere"})
-        table = table[["Cluster ID", "Hemisphere", "Peak Stat", size]]
+        others = [name for name in REGION_COLUMNS if name in table.columns]
+        table = table[["Cluster ID", "Hemisphere", "Peak Stat", size, *others]]
         return table.reset_index(drop=True).astype({"Cluster ID": np.int64, size: np.int64})
     if _has_several_units(space) or _is_surface(space):
         return table

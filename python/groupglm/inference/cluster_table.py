@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
+from groupglm.atlases.atlas import as_atlas
 from groupglm.errors import warn_caller
 from groupglm.inference.arguments import (
     below_infinity,
@@ -25,6 +26,7 @@ from groupglm.inference.cluster_columns import (
     public_table,
     table_of_rows,
 )
+from groupglm.inference.cluster_regions import with_regions
 from groupglm.inference.labelling import (
     keep_large_clusters,
     limits_clusters,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from groupglm.atlases.atlas import Atlas
     from groupglm.spaces.base import Space
     from groupglm.spaces.images import Image, ImageLike
 
@@ -69,6 +72,7 @@ def get_clusters_table(
     *,
     surfaces: Any = ...,
     areas: Any = ...,
+    atlas: Any = ...,
 ) -> pd.DataFrame: ...
 
 
@@ -83,6 +87,7 @@ def get_clusters_table(
     return_label_maps: Literal[True],
     surfaces: Any = ...,
     areas: Any = ...,
+    atlas: Any = ...,
 ) -> tuple[pd.DataFrame, list[Image]]: ...
 
 
@@ -96,6 +101,7 @@ def get_clusters_table(
     *,
     surfaces: Any = None,
     areas: Any = None,
+    atlas: Any = None,
 ) -> pd.DataFrame | tuple[pd.DataFrame, list[Image]]:
     """Tabulate the clusters of a statistical map, with their peaks and subpeaks.
 
@@ -126,6 +132,10 @@ def get_clusters_table(
         The meshes of a map of surfaces and the areas of their vertices, as `SecondLevelModel` takes
         them. A map that does not have its mesh needs `surfaces`. On volumes they have no effect,
         with a warning.
+    atlas : Atlas, str, os.PathLike, image or pair of images, optional
+        Names the places: an atlas as `load_atlas` or `find_atlas` returns it, the image of one, or
+        words of the name of one that is on this machine. It has the grid of the map, unless it was
+        loaded with ``resample="nearest"``.
 
     Returns
     -------
@@ -150,6 +160,12 @@ def get_clusters_table(
         With both surfaces and voxels, ``Cluster Size`` is in the ``Unit`` beside it. Of a nilearn
         ``SurfaceImage`` without `surfaces` and `areas`, the columns are nilearn's, with one row for
         each cluster: ``Cluster ID``, ``Hemisphere``, ``Peak Stat``, ``Cluster Size (vertices)``.
+
+        With `atlas`, at the end:
+
+        - ``Region``: the region that the peak is in, or "no label".
+        - ``Regions of Cluster``: the percentage of the cluster, of its area on surfaces, that is in
+          each region, the largest first; empty for subpeaks.
     label_maps : list of images
         One image for one tail, or two for both, positive and negative, of the kind of the map. They
         are int32: the number of the cluster in the table, zero outside clusters. Only with
@@ -162,7 +178,9 @@ def get_clusters_table(
         name says that it is of p-values, or its places have no neighbours: a surface without its
         mesh, or regions.
     ImageError
-        If the map cannot be read or is NaN everywhere.
+        If the map or the atlas cannot be read, or the map is NaN everywhere.
+    GridMismatchError
+        If the atlas is on another grid, and was not loaded to be resampled.
 
     Warns
     -----
@@ -199,6 +217,7 @@ def get_clusters_table(
         two_sided=two_sided,
         min_distance=min_distance,
         geometry=Geometry(surfaces, areas),
+        atlas=None if atlas is None else as_atlas(atlas),
     )
     space = found.space
     if has_nilearns_columns(space) and min_distance != _MIN_DISTANCE:
@@ -252,6 +271,7 @@ def tabulate_clusters(
     min_distance: float = _MIN_DISTANCE,
     geometry: Geometry = NO_GEOMETRY,
     described: bool = False,
+    atlas: Atlas | None = None,
 ) -> FoundClusters:
     """Find the clusters of a map; parameters and errors are those of `get_clusters_table`.
 
@@ -283,7 +303,7 @@ def tabulate_clusters(
     for sign, labels in zip(_signs(threshold, two_sided=two_sided), found.labels, strict=True):
         if not labels.any():
             _warn_no_cluster(stat_map, sign * abs(threshold), smallest)
-    return found
+    return found if atlas is None else with_regions(found, atlas, stat_map.name)
 
 
 def tabulate(

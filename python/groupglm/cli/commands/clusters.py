@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groupglm.cli.journal import Journal
+from groupglm.cli.options.atlases import AtlasChoice, atlas_options
 from groupglm.cli.options.common import as_json, overwrite, tails
 from groupglm.cli.options.common import cluster_threshold as cluster_threshold_option
 from groupglm.cli.options.geometry import (
@@ -46,9 +47,13 @@ _COLUMNS = {
     "Cluster Size": {"Description": "Extent of the cluster, in the unit beside it"},
     "Unit": {"Description": "What the cluster's extent is counted in"},
     "Vertices": {"Description": "Number of the cluster's vertices", "Units": "vertices"},
+    "Region": {"Description": "Region of the atlas that the peak is in"},
+    "Regions of Cluster": {
+        "Description": "Percentage of the cluster that is in each region of the atlas"
+    },
 }
 _MEASURES = {"mm2": ("Area", "mm^2"), "mm3": ("Volume", "mm^3")}
-_TEXTS = ("Cluster ID", "Part", "Structure", "Unit")
+_TEXTS = ("Cluster ID", "Part", "Structure", "Unit", "Region", "Regions of Cluster")
 _COUNTS = (
     "Cluster Size",
     "Vert",
@@ -82,6 +87,7 @@ def _size(name: str) -> dict[str, str]:
     help="Between a peak and the next subpeak, in mm.",
 )
 @geometry_options
+@atlas_options
 @click.option("--output", type=TO_FILE, help="A .tsv file to write.")
 @as_json
 @overwrite
@@ -97,6 +103,7 @@ def clusters(
     output: Path | None,
     as_json: bool,
     overwrite: bool,
+    **of_atlas: Any,
 ) -> None:
     """Tabulate the clusters of a statistical map, with their peaks in mm and sizes in mm3.
 
@@ -108,6 +115,10 @@ def clusters(
       groupglm clusters results/contrast-age_stat-z_statmap.nii.gz --threshold 3.1
       groupglm clusters z.nii.gz --threshold 2.3 --one-sided --cluster-threshold 20 \\
           --output clusters.tsv
+      groupglm clusters z.nii.gz --threshold 3.1 --atlas atlas.nii.gz --atlas-labels atlas.tsv
+
+    With --atlas, the table has the region of each peak, and the percentage of each cluster that is
+    in each region.
 
     Writes the table to --output, if given, and OUTPUT.json beside it: the input, the meaning of the
     columns, and the hash of the table. If the table is there already, from the same input and
@@ -117,20 +128,19 @@ def clusters(
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
     terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
+    chosen = AtlasChoice.taken_from(of_atlas)
     options = {
         "Threshold": threshold,
         "ClusterThreshold": cluster_threshold,
         "TwoSided": two_sided,
         "MinDistance": min_distance,
         **mesh_facts(surfaces, areas),
+        **({} if chosen is None else {"Atlas": chosen.facts()}),
     }
+    read = [*mesh_files(surfaces, areas), *(() if chosen is None else chosen.files)]
     made = None if output is None else Made(output, stat_map, options)
     journal = Journal(as_json=as_json)
-    place = (
-        nullcontext()
-        if made is None
-        else made.claimed(suffixes=(".tsv",), read=mesh_files(surfaces, areas))
-    )
+    place = nullcontext() if made is None else made.claimed(suffixes=(".tsv",), read=read)
     with journal.listening(), place:
         if half := note_half(stat_map):
             journal.warn(half)
@@ -154,6 +164,7 @@ def clusters(
                 min_distance=min_distance,
                 geometry=geometry_of(surfaces, areas),
                 described=True,
+                atlas=None if chosen is None else chosen.load(),
             )
             table = rounded(found.table)
             if made is not None:

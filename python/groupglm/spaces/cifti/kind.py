@@ -14,7 +14,7 @@ from groupglm.messages import argument
 from groupglm.spaces.cifti import opening
 from groupglm.spaces.cifti.images import renamed
 from groupglm.spaces.cifti.loading import load_parcels, load_space
-from groupglm.spaces.cifti.maps import said_by_map
+from groupglm.spaces.cifti.maps import label_names, said_by_map
 from groupglm.spaces.cifti.masking import CiftiMasking, refuse_targets, with_meshes
 from groupglm.spaces.cifti.masks import mask_values
 from groupglm.spaces.cifti.opening import GRAYORDINATES, PARCELS, Family
@@ -182,6 +182,14 @@ class _Grayordinates(_CiftiKind):
         source = self._open(given, name)
         axis: Any = source.axis
         return source, with_meshes(axis, geometry)
+
+    def open_labels(
+        self, given: Any, name: str
+    ) -> tuple[CiftiSource, CiftiSpace, Mapping[str, Mapping[int, str]]]:
+        """Open labels of grayordinates, with all places, and the names that the file gives."""
+        source = opening.open_map(given, name, self.family, labels=True)
+        axis: Any = source.axis
+        return source, with_meshes(axis, NO_GEOMETRY), {"": label_names(given)}
 
     def inside_mask(self, everywhere: CiftiSpace, mask: Any) -> NDArray[np.bool_] | None:
         """Find the places of a whole map inside a mask; None if there is none."""

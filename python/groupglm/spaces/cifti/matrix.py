@@ -62,24 +62,26 @@ class MatrixReader:
     ----------
     kind : {"BRAIN_MODELS", "PARCELS"}
         What the places must be.
+    labels : bool, default=False
+        Whether the maps may be of labels.
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, *, labels: bool = False) -> None:
+        self.kind, self.labels = kind, labels
         self._xml: bytes | None = None
         self._matrix: Matrix | None = None
 
     def read(self, xml: bytes, name: str) -> Matrix:
         """Return the axes of a file called `name`; ImageError says what is wrong with its XML."""
         if self._matrix is None or xml != self._xml:
-            self._matrix = _named(name, lambda: _matrix_of_xml(xml, self.kind))
+            self._matrix = _named(name, lambda: _matrix_of_xml(xml, self.kind, self.labels))
             self._xml = xml
         return self._matrix
 
 
-def matrix_of_image(image: Any, name: str, kind: str) -> Matrix:
+def matrix_of_image(image: Any, name: str, kind: str, *, labels: bool = False) -> Matrix:
     """Return the axes of a nibabel image, without writing its header as XML."""
-    return _named(name, lambda: _matrix_of_header(image.header.matrix, kind))
+    return _named(name, lambda: _matrix_of_header(image.header.matrix, kind, labels))
 
 
 def _named(name: str, parse: Callable[[], Matrix]) -> Matrix:
@@ -98,7 +100,7 @@ class _Refused(Exception):  # noqa: N818 - never leaves this module
     """A matrix of another kind, sound in itself."""
 
 
-def _matrix_of_xml(xml: bytes, kind: str) -> Matrix:
+def _matrix_of_xml(xml: bytes, kind: str, labels: bool) -> Matrix:
     root = parse_xml(xml, _SKIPPED)
     version = root.attributes.get("Version", "")
     if root.name != "CIFTI" or not version.startswith("2"):
@@ -119,7 +121,7 @@ def _matrix_of_xml(xml: bytes, kind: str) -> Matrix:
                 raise XmlError(f"it has two MatrixIndicesMap for dimension {dimension}")
             by_dimension[dimension] = element
     kinds = {dimension: _kind_of(element) for dimension, element in by_dimension.items()}
-    _check_kinds(kinds, kind)
+    _check_kinds(kinds, kind, labels)
     maps = by_dimension[0]
     if kinds[0] == "SERIES":
         n_maps = whole(maps.attributes.get("NumberOfSeriesPoints"), "NumberOfSeriesPoints")
@@ -128,13 +130,13 @@ def _matrix_of_xml(xml: bytes, kind: str) -> Matrix:
     return Matrix(n_maps, places_of_element(by_dimension[1], kind))
 
 
-def _matrix_of_header(matrix: Any, kind: str) -> Matrix:
+def _matrix_of_header(matrix: Any, kind: str, labels: bool) -> Matrix:
     maps = {int(d): one for one in matrix for d in one.applies_to_matrix_dimension}
     kinds = {
         dimension: str(one.indices_map_to_data_type).removeprefix(_INDEX)
         for dimension, one in maps.items()
     }
-    _check_kinds(kinds, kind)
+    _check_kinds(kinds, kind, labels)
     if kinds[0] == "SERIES":
         n_maps = int(maps[0].number_of_series_points)
     else:
@@ -147,11 +149,11 @@ def _kind_of(element: Element) -> str:
     return printable(kind.removeprefix(_INDEX))[:40]
 
 
-def _check_kinds(kinds: Mapping[int, str], wanted: str) -> None:
+def _check_kinds(kinds: Mapping[int, str], wanted: str, labels: bool) -> None:
     """Refuse a matrix that is not one of maps, along the first dimension, and of the places."""
     if sorted(kinds) != [0, 1]:
         raise XmlError(f"it describes the dimensions {sorted(kinds)} of the matrix, not 0 and 1")
-    if kinds[1] == wanted and kinds[0] in _OF_MAPS:
+    if kinds[1] == wanted and kinds[0] in (*_OF_MAPS, *(("LABELS",) if labels else ())):
         return
     if "LABELS" in kinds.values():
         raise _Refused(_REFUSED["LABELS"])

@@ -133,9 +133,11 @@ def open_inputs(
     return sources
 
 
-def open_map(given: Any, name: str, family: Family = GRAYORDINATES) -> CiftiSource:
-    """Open one image of one map."""
-    reader = MatrixReader(family.kind)
+def open_map(
+    given: Any, name: str, family: Family = GRAYORDINATES, *, labels: bool = False
+) -> CiftiSource:
+    """Open one image of one map, with `labels` also one of labels."""
+    reader = MatrixReader(family.kind, labels=labels)
     sources = _open(given, name, name.removesuffix(" in memory"), reader)
     return _only(sources, "give an image of one map, as wb_command -cifti-merge -column makes it")
 
@@ -184,7 +186,7 @@ def _names(name: str, n_maps: int) -> list[str]:
 def _maps_of_image(image: Any, name: str, reader: MatrixReader) -> list[CiftiSource]:
     file = image.get_filename()
     called = file or name
-    matrix = matrix_of_image(image, called, reader.kind)
+    matrix = matrix_of_image(image, called, reader.kind, labels=reader.labels)
     shape = tuple(image.shape)
     if len(shape) != 2:
         raise ImageError(f"{called}: has the shape {shape}, not (maps, places)")

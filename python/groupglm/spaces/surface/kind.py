@@ -14,6 +14,7 @@ import numpy as np
 from groupglm.errors import ArgumentError, GridMismatchError
 from groupglm.messages import argument
 from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
+from groupglm.spaces.surface.form import Form
 from groupglm.spaces.surface.loading import load_space
 from groupglm.spaces.surface.maps import SurfaceMaps
 from groupglm.spaces.surface.masking import SurfaceMasking, everywhere_of, inside_mask
@@ -25,6 +26,7 @@ from groupglm.spaces.surface.reading.freesurfer import (
 from groupglm.spaces.surface.reading.opening import (
     grouped,
     is_hemisphere_image,
+    label_names,
     open_images,
     open_one,
 )
@@ -63,6 +65,7 @@ __all__ = [
     "load_space",
     "masking",
     "open_inputs",
+    "open_labels",
     "open_map",
     "part_files",
     "refuse_models_elsewhere",
@@ -218,6 +221,16 @@ def open_map(
     if as_nilearn and source.form.template is not None:
         space = space.counted_in_vertices()
     return source, space
+
+
+def open_labels(
+    given: Any, name: str
+) -> tuple[SurfaceSource, SurfaceSpace, Mapping[str, Mapping[int, str]]]:
+    """Open labels of vertices; return them with all vertices, and the names by hemisphere."""
+    source = open_one(given, name, labels=True)
+    space = everywhere_of([source], NO_GEOMETRY)
+    # A pair says of its images which hemisphere each is of; one of FreeSurfer in memory does not.
+    return source, replace(space, form=Form("gifti")), label_names(given, name)
 
 
 def differs_from_background(

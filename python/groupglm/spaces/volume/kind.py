@@ -40,6 +40,7 @@ from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.computed import ComputedVolume
 from groupglm.spaces.volume.reading.opening import header_of, open_image, open_images
 from groupglm.spaces.volume.reading.source import VolumeSource
+from groupglm.spaces.volume.resampling import Resampler
 from groupglm.spaces.volume.saving import as_saved, save_image
 from groupglm.spaces.volume.smoothing import smooth_images as smooth_volumes
 from groupglm.spaces.volume.space import VolumeSpace
@@ -60,6 +61,7 @@ __all__ = [
     "is_one",
     "load_space",
     "masking",
+    "nearest_labels",
     "open_inputs",
     "open_map",
     "refuse_models_elsewhere",
@@ -186,6 +188,15 @@ def target_of(given: Any, name: str) -> tuple[NDArray[np.float64], tuple[int, in
     """Return affine and shape of an image's grid."""
     grid = open_image(given, name=name).grid
     return grid.affine, grid.shape
+
+
+def nearest_labels(
+    row: NDArray[np.int32], everywhere: VolumeSpace, space: VolumeSpace
+) -> NDArray[np.int32]:
+    """Return the label of the nearest voxel of a whole grid, as `resample_to` finds it."""
+    labels = row.reshape(everywhere.grid.shape, order="F")
+    moved = Resampler(everywhere.grid, space.grid, "nearest")(labels).ravel(order="F")
+    return np.asarray(moved if space.indices is None else moved[space.indices])
 
 
 def load_space(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> VolumeSpace:

@@ -14,7 +14,7 @@ import gzip
 import math
 import os
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
@@ -84,11 +84,12 @@ class GiftiArray:
 
 @dataclass(frozen=True)
 class GiftiFile:
-    """What a file declares: its metadata, and its arrays without their values."""
+    """What a file declares: its metadata, its arrays without their values, the names of labels."""
 
     path: str
     facts: Mapping[str, str]
     arrays: tuple[GiftiArray, ...]
+    labels: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def external_files(self) -> tuple[str, ...]:
@@ -110,7 +111,7 @@ def read_gifti(path: str) -> GiftiFile:
     reader.parse()
     if not reader.arrays:
         raise ImageError(f"{path}: has no array of values; check how it was made")
-    found = GiftiFile(path, reader.facts, tuple(reader.arrays))
+    found = GiftiFile(path, reader.facts, tuple(reader.arrays), reader.labels)
     for array in found.arrays:
         if array.encoding == "ExternalFileBinary":
             _check_external(path, array)
@@ -150,6 +151,8 @@ class _Reader:
         self.facts: dict[str, str] = {}
         self.arrays: list[GiftiArray] = []
         self.text: list[str] = []
+        self.labels: dict[int, str] = {}
+        self._key: int | None = None
         self._open: list[str] = []
         self._attributes: dict[str, str] = {}
         self._own_facts: dict[str, str] = {}
@@ -203,6 +206,8 @@ class _Reader:
             self._attributes, self._own_facts = attributes, {}
         elif tag == "MD":
             self._name = self._value = ""
+        elif tag == "Label":
+            self._key, self._value = _key(self.path, attributes), ""
         elif tag == "Data" and self.wanted != len(self.arrays):
             self._parser.CharacterDataHandler = None  # the text of other arrays costs nothing
         elif tag == "Data":
@@ -221,7 +226,7 @@ class _Reader:
                 )
         elif tag == "Name":
             self._name = (self._name + text)[:_MOST_TEXT]
-        elif tag == "Value":
+        elif tag in ("Value", "Label"):
             self._value = (self._value + text)[:_MOST_TEXT]
 
     def _end(self, tag: str) -> None:
@@ -229,6 +234,8 @@ class _Reader:
         if tag == "MD":
             facts = self._own_facts if "DataArray" in self._open else self.facts
             facts[self._name.strip()] = self._value.strip()
+        elif tag == "Label" and self._key is not None:
+            self.labels[self._key] = self._value.strip()
         elif tag == "Data":
             self._parser.CharacterDataHandler = self._characters
         elif tag == "DataArray":
@@ -272,6 +279,14 @@ def _array(path: str, given: Mapping[str, str], facts: Mapping[str, str]) -> Gif
         dict(facts),
         given.get("ArrayIndexingOrder") == "ColumnMajorOrder",
     )
+
+
+def _key(path: str, given: Mapping[str, str]) -> int:
+    """Return the number that a label names; old files call it an index."""
+    text = given.get("Key", given.get("Index", "")).strip()
+    if not (text.removeprefix("-").isdecimal() and text.isascii() and len(text) < 11):
+        raise ImageError(f"{path}: a label has the Key {in_quotes(text)}, not a whole number")
+    return int(text)
 
 
 def _whole(path: str, given: Mapping[str, str], name: str, default: int | None = None) -> int:

@@ -38,6 +38,7 @@ from groupglm.spaces.surface.source import SurfaceSource
 __all__ = [
     "grouped",
     "is_hemisphere_image",
+    "label_names",
     "open_images",
     "open_one",
     "open_several",
@@ -218,6 +219,12 @@ def open_one(item: Any, name: str, *, argument: str = "", labels: bool = False) 
             "it into images of one map"
         )
     return sources[0]
+
+
+def label_names(item: Any, name: str) -> dict[str, Mapping[int, str]]:
+    """Return the names of labels that the file of each hemisphere gives."""
+    found, _, _ = _hemispheres(item, name, name, labels=True)
+    return {side: own.labels for side, own in found.items() if own.labels}
 
 
 def open_several(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import joblib
@@ -12,6 +12,7 @@ import numpy as np
 from groupglm.errors import ImageError
 from groupglm.runtime.arguments import real_array
 from groupglm.spaces.surface.hemisphere_source import HemisphereSource
+from groupglm.spaces.surface.reading.annotation import read_annotation
 from groupglm.spaces.surface.reading.freesurfer import (
     MghFile,
     curvature_values,
@@ -24,7 +25,7 @@ from groupglm.spaces.surface.reading.gifti import GiftiFile, read_gifti, read_va
 from groupglm.spaces.surface.reading.pairing import side_in_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -58,6 +59,8 @@ class Hemisphere:
         "gifti", "mgh" or "surface_image": what images of results are.
     source : callable
         Makes the source of a map, of its side, its number and its name.
+    labels : mapping of int to str
+        The names of labels that the file gives.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Hemisphere:
     told_side: str | None
     form: str
     source: Callable[[str, int, str], HemisphereSource]
+    labels: Mapping[int, str] = field(default_factory=dict)
 
 
 class ArraySource(HemisphereSource):
@@ -177,6 +181,13 @@ def open_file(path: str, *, labels: bool = False, packed: bool = False) -> Hemis
             path, mgh.n_vertices, mgh.n_maps, None, "mgh",
             lambda side, number, name: MghSource(name, side, mgh, number),
         )  # fmt: skip
+    if labels and lower.endswith(".annot"):
+        row, names = read_annotation(path)
+        return Hemisphere(
+            path, len(row), 1, None, "mgh",
+            lambda side, _, name: ArraySource(name, side, row),
+            names,
+        )  # fmt: skip
     if is_curvature_name(path):
         n_found = open_curvature(path)
         return Hemisphere(
@@ -199,6 +210,7 @@ def open_file(path: str, *, labels: bool = False, packed: bool = False) -> Hemis
         side_in_facts(file.facts, *(array.facts for array in file.arrays)),
         "gifti",
         lambda side, number, name: GiftiSource(name, side, file, number),
+        file.labels,
     )
 
 
@@ -220,6 +232,7 @@ def open_image_in_memory(image: Any, name: str, *, labels: bool = False) -> Hemi
         return Hemisphere(
             name, len(values[0]), len(values), told, "gifti",
             lambda side, number, own: ArraySource(own, side, values[number]),
+            _labels_in_memory(image),
         )  # fmt: skip
     if file is not None and not isinstance(image.dataobj, np.ndarray):
         return open_file(file)  # the values are read when they are needed
@@ -229,6 +242,12 @@ def open_image_in_memory(image: Any, name: str, *, labels: bool = False) -> Hemi
         name, len(data), len(rows), None, "mgh",
         lambda side, number, own: ArraySource(own, side, rows[number]),
     )  # fmt: skip
+
+
+def _labels_in_memory(image: Any) -> dict[int, str]:
+    """Return the names in the label table of nibabel's image."""
+    table = getattr(image, "labeltable", None)
+    return {int(one.key): str(one.label or "") for one in getattr(table, "labels", ())}
 
 
 def _check_arrays(
