@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from groupglm.estimator.second_level import SecondLevelModel
     from groupglm.inference.all_resolution import cluster_level_inference, true_discovery_bounds
     from groupglm.inference.cluster_table import get_clusters_table
+    from groupglm.inference.conjunction import conjunction_img
     from groupglm.inference.permutation.arrays import permuted_ols
     from groupglm.inference.permutation.images import non_parametric_inference
     from groupglm.inference.thresholds import fdr_threshold, threshold_stats_img
@@ -48,6 +49,7 @@ __all__ = [
     "__version__",
     "build_info",
     "cluster_level_inference",
+    "conjunction_img",
     "design_from_formula",
     "fdr_threshold",
     "find_atlas",
@@ -80,6 +82,7 @@ _HOME = {
     "UnequalVariances": "groupglm.models.unequal",
     "build_info": "groupglm._core",
     "cluster_level_inference": "groupglm.inference.all_resolution",
+    "conjunction_img": "groupglm.inference.conjunction",
     "design_from_formula": "groupglm.design.formula.building",
     "fdr_threshold": "groupglm.inference.thresholds",
     "find_atlas": "groupglm.atlases.finding",

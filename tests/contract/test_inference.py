@@ -28,6 +28,7 @@ from groupglm import (
     true_discovery_bounds,
 )
 from groupglm._core import Neighbours
+from groupglm.design.hypotheses import Hypothesis
 from groupglm.inference.cluster_table import tabulate
 from groupglm.inference.labelling import keep_large_clusters, label_clusters
 from groupglm.inference.map_scale import MapScale, z_of_statistic
@@ -358,7 +359,8 @@ def test_a_report_finds_in_rows_what_the_functions_find_in_images() -> None:
         height_control="fdr", min_distance=8.0, plot_type="slice", display_mode=None,
         two_sided=True, cut_coords=None,
     )  # fmt: skip
-    finding = find("age", np.array([1.0, 0.0]), model._group, options)
+    tested = Hypothesis(np.array([1.0, 0.0]))
+    finding = find("age", tested, model._group, options)
     z = model.compute_contrast("age")
     kept, threshold = threshold_stats_img(
         z, chain(np.ones(50)), alpha=0.05, height_control="fdr", cluster_threshold=3

@@ -53,7 +53,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> SecondLevelModel:
 )  # fmt: skip
 def test_contrasts_in_every_form(contrasts: Any, expected: dict[str, Any]) -> None:
     found = named_contrasts(contrasts, ["a", "b"])
-    assert {name: weights.tolist() for name, weights in found.items()} == expected
+    assert {name: own.weights.tolist() for name, own in found.items()} == expected
 
 
 def test_expressions_of_weights() -> None:

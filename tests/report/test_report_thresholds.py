@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from groupglm import SecondLevelModel, get_clusters_table, threshold_stats_img
+from groupglm.design.hypotheses import Hypothesis
 from groupglm.plotting.volume.volumes import Volume
 from groupglm.report.findings import Finding, find
 from groupglm.report.options import ReportOptions
@@ -41,7 +42,7 @@ def _finding(model: SecondLevelModel, **options: Any) -> Finding:
         "two_sided": True, "cut_coords": None,
     }  # fmt: skip
     checked = ReportOptions.check(**{**defaults, **options})
-    return find("group", np.array([1.0, 0.0]), model._group, checked)
+    return find("group", Hypothesis(np.array([1.0, 0.0])), model._group, checked)
 
 
 def _values(image: Any) -> NDArray[np.float64]:

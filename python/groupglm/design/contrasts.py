@@ -25,6 +25,7 @@ __all__ = ["contrast_matrix", "term_columns"]
 FloatArray = NDArray[np.float64]
 
 _CODING = re.compile(r"^[A-Z]\.")  # the T. of group[T.patient]
+_EQUATION = " Only compute_contrast and the page compare a contrast with a constant, 'age = 0.5'."
 _MAX_EXPRESSION = 20_000  # characters, far above real contrasts and far below a parser's limits
 
 
@@ -388,11 +389,12 @@ class _Reader:
         return f"Available matrix columns are: {list(self._names)}"
 
     def _invalid(self, error: BaseException) -> ArgumentError:
+        equation = _EQUATION if "=" in self._expression else ""
         return ArgumentError.about(
             "contrast",
             f"{self._not_valid()}: {str(error).rstrip('.')}."
-            f"{self._hint(self._expression)} Put backticks around a column name with other "
-            f"characters than letters, digits and underscores.\n{self._available()}",
+            f"{self._hint(self._expression)}{equation} Put backticks around a column name with "
+            f"other characters than letters, digits and underscores.\n{self._available()}",
         )
 
     def _refusal(self, reason: str) -> ArgumentError:

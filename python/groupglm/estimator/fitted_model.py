@@ -6,7 +6,7 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
-from groupglm.design.contrasts import contrast_matrix
+from groupglm.design.hypotheses import read_hypothesis
 from groupglm.errors import ArgumentError, renamed
 from groupglm.estimator.maps_of_fit import MapsOfFit
 from groupglm.estimator.model_fits import check_fitted
@@ -15,6 +15,7 @@ from groupglm.estimator.reporting import make_report
 from groupglm.estimator.saving import load_model, save_model
 from groupglm.estimator.variance_maps import VarianceMaps
 from groupglm.group.fitted_group import statistic_of
+from groupglm.models.null_value import against
 from groupglm.runtime.arguments import check_choice
 
 if TYPE_CHECKING:
@@ -88,8 +89,10 @@ class FittedModel(MapsOfFit, VarianceMaps, RepeatedMaps):
         second_level_contrast : str, array_like or None
             The name of a column; a linear expression of names such as ``"group - 0.5*age"``; a
             vector, one number for each column; or a matrix or a list of names and expressions,
-            whose rows are tested together by an F statistic. It may be None if the design has one
-            column.
+            whose rows are tested together by an F statistic. The name of a factor or interaction
+            of a formula, such as ``"site"`` or ``"age:site"``, stands for all its columns. An
+            expression may be compared with a constant other than 0, as ``"age = 0.5"``. It may be
+            None if the design has one column.
         first_level_contrast : str, array, or list of them, optional
             With a table of maps, the map name to use. With first-level models it is required, and
             is any contrast that their ``compute_contrast`` takes. With images it has no effect.
@@ -122,10 +125,13 @@ class FittedModel(MapsOfFit, VarianceMaps, RepeatedMaps):
         group = self._fits.of(first_level_contrast)
         stat_type = second_level_stat_type
         with renamed(contrast="second_level_contrast", stat_type="second_level_stat_type"):
-            values = contrast_matrix(second_level_contrast, list(self.design_matrix_.columns))
+            columns = list(self.design_matrix_.columns)
+            hypothesis = read_hypothesis(second_level_contrast, columns)
+            values = hypothesis.weights
             if stat_type is None and values.ndim == 2 and len(values) == 1:
                 stat_type = "t"  # as in nilearn: one row is one contrast
             result = group.result.contrast(values, stat_type=stat_type)
+            result = against(result, hypothesis.null_value, group.result.n_threads)
         label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
         if output_type == "all":
             maps = {kind: self._map(result, kind, label) for kind in OUTPUT_TYPES}

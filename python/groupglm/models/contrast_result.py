@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -46,6 +46,9 @@ class ContrastResult:
     df : float or array of float, shape (n_voxels,), or a pair of them
         Residual degrees of freedom for t; the pair (numerator, residual) for F. Whole numbers for
         ordinary least squares.
+    null_value : float, default=0
+        The effect under the null hypothesis of t, in the units of the data. `effect_size` is not
+        the difference from it.
     """
 
     effect_size: NDArray[np.float64]
@@ -55,6 +58,7 @@ class ContrastResult:
     z_score: NDArray[np.float64]
     stat_type: StatType
     df: DegreesOfFreedom | tuple[int, DegreesOfFreedom]
+    null_value: float = field(default=0.0, kw_only=True)
 
     def __repr__(self) -> str:
         return f"ContrastResult({self.degrees} at {len(self.stat):,} voxels)"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from groupglm.design.weights_in_words import describe_weights
 from groupglm.errors import ArgumentError, printable, renamed
 from groupglm.inference.arguments import refuse_clusters
 from groupglm.inference.cluster_table import FoundClusters, n_clusters, strongest_first, tabulate
@@ -16,12 +15,14 @@ from groupglm.inference.labelling import label_clusters
 from groupglm.inference.peaks import Extreme, extremes
 from groupglm.inference.places_table import tabulate_places
 from groupglm.inference.thresholds import passes_threshold, survivors, threshold_of
+from groupglm.models.null_value import against
 from groupglm.spaces.narrowing import narrowed
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from groupglm.design.hypotheses import Hypothesis
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.models.results import ContrastResult
     from groupglm.report.options import ReportOptions
@@ -148,12 +149,11 @@ class Finding:
         return n_clusters(self.table)
 
 
-def find(
-    name: str, weights: NDArray[np.float64], group: FittedGroup, options: ReportOptions
-) -> Finding:
+def find(name: str, tested: Hypothesis, group: FittedGroup, options: ReportOptions) -> Finding:
     """Compute a contrast, threshold it and list its clusters."""
+    weights = tested.weights
     with renamed(contrast="contrasts"):
-        result = group.result.contrast(weights)
+        result = against(group.result.contrast(weights), tested.null_value, group.result.n_threads)
     # The z of an F statistic is large for effects in any direction, so one tail holds them all.
     two_sided = options.two_sided and result.stat_type == "t"
     z = result.z_score
@@ -193,7 +193,7 @@ def find(
     top = peak_at(_farthest(z, limit, two_sided=two_sided), group.space, z)
     return Finding(
         name=name,
-        expression=describe_weights(weights, list(group.result.column_names)),
+        expression=tested.in_words(list(group.result.column_names)),
         weights=weights,
         result=result,
         two_sided=two_sided,

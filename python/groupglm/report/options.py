@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from groupglm.design.contrasts import contrast_matrix
-from groupglm.design.weights_in_words import describe_weights
+from groupglm.design.hypotheses import Hypothesis, read_hypothesis
 from groupglm.errors import ArgumentError, printable, shown, warn_caller
 from groupglm.messages import text_of
 from groupglm.runtime.arguments import (
@@ -144,11 +142,8 @@ def _check_thresholds(given: dict[str, Any]) -> None:
     given.update(alpha=alpha, threshold=threshold, cluster_threshold=extent, min_distance=distance)
 
 
-def named_contrasts(contrasts: Any, columns: list[str]) -> dict[str, NDArray[np.float64]]:
-    """Return each contrast as numbers, by its name.
-
-    Returns (n_columns,).
-    """
+def named_contrasts(contrasts: Any, columns: list[str]) -> dict[str, Hypothesis]:
+    """Return each contrast as numbers, with the constant that it is tested against, by its name."""
     if contrasts is None:
         return {}
     if isinstance(contrasts, Mapping):
@@ -156,14 +151,14 @@ def named_contrasts(contrasts: Any, columns: list[str]) -> dict[str, NDArray[np.
             raise ArgumentError(
                 "contrasts", "an empty mapping", remedy="give at least one contrast, or None"
             )
-        return {str(name): _weights(str(name), item, columns) for name, item in contrasts.items()}
-    found: dict[str, NDArray[np.float64]] = {}
+        return {str(name): _read(str(name), item, columns) for name, item in contrasts.items()}
+    found: dict[str, Hypothesis] = {}
     for item in _items(contrasts):
-        weights = _weights(shown(item), item, columns)
-        name = item if isinstance(item, str) else describe_weights(weights, columns)
-        if name in found and not np.array_equal(found[name], weights):
+        own = _read(shown(item), item, columns)
+        name = item if isinstance(item, str) else own.in_words(columns)
+        if name in found and not np.array_equal(found[name].weights, own.weights):
             name = f"{name} ({len(found) + 1})"  # weights that differ only in later digits
-        found[name] = weights
+        found[name] = own
     return found
 
 
@@ -179,10 +174,12 @@ def _items(contrasts: Any) -> list[Any]:
     return list(contrasts)
 
 
-def _weights(name: str, contrast: Any, columns: list[str]) -> NDArray[np.float64]:
+def _read(name: str, contrast: Any, columns: list[str]) -> Hypothesis:
     try:
-        weights = contrast_matrix(contrast, columns)
+        own = read_hypothesis(contrast, columns)
     except ArgumentError as error:
         words = f"contrast {printable(name)}: " + text_of(error)
         raise type(error).about("contrasts", words) from error
-    return weights[0] if weights.ndim == 2 and len(weights) == 1 else weights
+    if own.weights.ndim == 2 and len(own.weights) == 1:
+        return replace(own, weights=own.weights[0])
+    return own

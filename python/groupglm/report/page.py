@@ -33,8 +33,8 @@ from groupglm.report.subjects_section import subjects_section
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
+    from groupglm.design.hypotheses import Hypothesis
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.report.drawing import Drawing
     from groupglm.report.findings import Peak
@@ -52,7 +52,7 @@ class Request:
     ----------
     corrections : tuple of ReportOptions
         Thresholds and options of pictures, one for each correction; only the thresholds differ.
-    contrasts : dict of str to array
+    contrasts : dict of str to Hypothesis
         The contrasts by name.
     permutations : dict of str to PermutationTest
         Permutation tests of contrasts, by the contrast's name.
@@ -65,7 +65,7 @@ class Request:
     """
 
     corrections: tuple[ReportOptions, ...]
-    contrasts: dict[str, NDArray[np.float64]]
+    contrasts: dict[str, Hypothesis]
     permutations: dict[str, PermutationTest]
     model_parameters: Mapping[str, Any]
     report_parameters: Mapping[str, Any]
@@ -79,8 +79,8 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
     options = request.corrections[0]
     drawing = drawing_of(group, options, request.report_parameters)
     findings = [
-        [find(name, weights, group, correction) for correction in request.corrections]
-        for name, weights in request.contrasts.items()
+        [find(name, tested, group, correction) for correction in request.corrections]
+        for name, tested in request.contrasts.items()
     ]
     permuted = [
         list(find_permuted(own[0], request.permutations[own[0].name], options.min_distance))

@@ -20,8 +20,8 @@ from groupglm.tabular.levels import levels_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
+    from groupglm.design.hypotheses import Hypothesis
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.spaces.base import Source
 
@@ -127,7 +127,7 @@ def python_script(
     design: pd.DataFrame,
     model: Mapping[str, Any],
     report: Mapping[str, Any],
-    contrasts: Mapping[str, NDArray[np.float64]],
+    contrasts: Mapping[str, Hypothesis],
 ) -> Script:
     """Return the program that makes a report again, from the files that the model was fitted to."""
     script = Script()
@@ -138,7 +138,12 @@ def python_script(
         _fit(script, group, design, model)
     given = {name: value for name, value in report.items() if name not in _LEFT_OUT}
     if not _is_text(given.get("contrasts")):
-        given["contrasts"] = {name: own.tolist() for name, own in contrasts.items()} or None
+        columns = list(group.result.column_names)
+        # Numbers cannot say that a contrast is compared with a constant.
+        given["contrasts"] = {
+            name: own.in_words(columns) if own.null_value else own.weights.tolist()
+            for name, own in contrasts.items()
+        } or None
     arguments = [f"    {name}={script.value(value, name)},\n" for name, value in given.items()]
     call = f"(\n{''.join(arguments)})" if arguments else "()"
     script.lines += [

@@ -157,7 +157,7 @@ def _write(
         "Description": "Page about a fitted model",
         "Contrasts": [contrast.facts() for contrast in contrasts],
     }
-    weights = {contrast.name: contrast.weights for contrast in contrasts}
+    weights = {contrast.name: contrast.tested for contrast in contrasts}
     tests = {
         contrast.name: folder.permutations[contrast.name]
         for contrast in contrasts

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from groupglm.cli.options.paths import FILE, expand
+from groupglm.design.hypotheses import split_constant
 
 __all__ = [
     "AFFINE",
@@ -92,6 +93,8 @@ class NamedContrast:
         at = _outside(self.text, "=")
         if at is not None and self.text[at + 1 :].strip() == "0":
             return NamedContrast(self.text[:at].strip()).split(columns)  # an equation, not a name
+        if at is not None and "=" not in self.text[at + 1 :] and split_constant(self.text, ())[1]:
+            at = None  # age = 0.5 is an equation too
         name = self.text if at is None else self.text[:at]
         rest = self.text if at is None else self.text[at + 1 :]
         rows = []

@@ -40,11 +40,14 @@ class Made:
         The file that it is made from.
     options : mapping
         The options that change it.
+    others : tuple of pathlib.Path
+        Further files that it is made from. Its sidecar then has the facts that all of them share.
     """
 
     output: Path
     source: Path
     options: Mapping[str, Any]
+    others: tuple[Path, ...] = ()
 
     @property
     def target(self) -> Target:
@@ -63,17 +66,19 @@ class Made:
         return self.output.name.lower().endswith(self.map_endings)
 
     @cached_property
-    def _input(self) -> dict[str, str]:
-        """Name and hash of the source, which is read for them only once."""
-        return fingerprint(self.source)
+    def _inputs(self) -> list[dict[str, str]]:
+        """Name and hash of each source, which is read for them only once."""
+        return [fingerprint(source) for source in (self.source, *self.others)]
 
     @cached_property
     def facts(self) -> dict[str, Any]:
         """The facts that identify this file, and those of its source."""
-        known = read_json(sidecar(self.source)) or {}
+        known = [read_json(sidecar(source)) or {} for source in (self.source, *self.others)]
+        first = known[0]
+        shared = [key for key in first if all(own.get(key) == first[key] for own in known)]
         return {
-            **{key: known[key] for key in _CARRIED if key in known},
-            "Input": self._input,
+            **{key: first[key] for key in _CARRIED if key in shared},
+            "Input": self._inputs if self.others else self._inputs[0],
             "Options": dict(self.options),
             "SoftwareVersions": software_versions(),
         }
@@ -86,12 +91,13 @@ class Made:
         with claimed(
             self.output.parent,
             [self.target],
-            [self.source, *read],
+            [self.source, *self.others, *read],
             lock=self.output.name,
             option="--output",
             named=self.output,
         ):
-            check_described(self.source, digest=self._input["Hash"])
+            for source, own in zip((self.source, *self.others), self._inputs, strict=True):
+                check_described(source, digest=own["Hash"])
             yield
 
     def found(self, *, overwrite: bool) -> dict[str, Any] | None:

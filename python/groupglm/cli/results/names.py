@@ -72,6 +72,8 @@ class Contrast:
         The names of the design's columns.
     label : str
         The name within file names: letters and digits.
+    null_value : float
+        The constant that a t contrast is compared with, if it is not 0.
     """
 
     name: str
@@ -79,6 +81,12 @@ class Contrast:
     weights: list[Any]
     columns: list[str] = field(repr=False)
     label: str
+    null_value: float = 0.0
+
+    @property
+    def tested(self) -> str | list[Any]:
+        """The contrast as a model takes it; only a text can compare it with a constant."""
+        return self.expression if self.null_value else self.weights
 
     @property
     def stat_type(self) -> Literal["t", "F"]:
@@ -92,6 +100,7 @@ class Contrast:
             "Expression": self.expression,
             "Columns": self.columns,
             "Weights": self.weights,
+            **({"NullValue": self.null_value} if self.null_value else {}),
         }
 
 

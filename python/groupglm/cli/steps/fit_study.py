@@ -191,7 +191,7 @@ def _report(
         counts = {name: test.n_permutations for name, test in tests.items()}
         said["Permutation"] = {**facts, "NumberOfPermutations": counts}
     if redo or not outputs.is_done(path, said):
-        weights = {contrast.name: contrast.weights for contrast in study.contrasts}
+        weights = {contrast.name: contrast.tested for contrast in study.contrasts}
         facts = {"Description": "Page about the group model", **said}
         with outputs.described(path, facts) as draft:
             write_report(
@@ -255,7 +255,7 @@ def _contrast(
     """Write the maps of a contrast unless they exist, and print its peak."""
     if needed:
         maps = fitted.model.compute_contrast(
-            contrast.weights, second_level_stat_type=contrast.stat_type, output_type="all"
+            contrast.tested, second_level_stat_type=contrast.stat_type, output_type="all"
         )
         fitted.write_degrees(contrast, outputs)  # first: the sidecar of t or F names the file
         outputs.write(contrast, maps, fitted.facts(contrast))

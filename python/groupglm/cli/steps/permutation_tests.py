@@ -79,6 +79,7 @@ def run_permutations(
     study: Study, options: RunOptions, how: Permutations, journal: Journal
 ) -> list[dict[str, Any]]:
     """Test all contrasts of a study by permutation."""
+    check_permutable(study.contrasts)
     reading = Reading(options, how.missing, how.target_affine, how.zero_is_missing)
     outputs = reading.outputs(study)
     targets = [
@@ -117,6 +118,12 @@ def permutation_targets(
 def check_permutable(contrasts: Sequence[Contrast]) -> None:
     """Refuse, before the long work, contrasts that the test would understand in another way."""
     for contrast in contrasts:
+        if contrast.null_value:
+            raise ValueError(
+                f"contrast {contrast.name!r} is compared with {contrast.null_value:g}, and a "
+                "permutation test is of an effect of 0; leave it out of the permutations, or "
+                "subtract the constant from the maps first"
+            )
         if contrast.stat_type == "F" and len(contrast.weights) == 1:
             raise ValueError(
                 f"contrast {contrast.name!r} is an F test of one row, which cannot be permuted "

@@ -170,7 +170,8 @@ def _agreed(given: _T | None, found: Mapping[_T, str], default: _T, what: str, o
 def _contrast(facts: Mapping[str, Any]) -> Contrast:
     name = str(facts["Name"])
     columns = [str(column) for column in facts["Columns"]]
-    return Contrast(name, str(facts["Expression"]), facts["Weights"], columns, slug(name))
+    expression, null_value = str(facts["Expression"]), facts.get("NullValue", 0.0)
+    return Contrast(name, expression, facts["Weights"], columns, slug(name), float(null_value))
 
 
 def _permuted_kind(path: Path) -> str:

@@ -369,25 +369,36 @@ def read_contrasts(
 def _contrast(
     given: NamedContrast, design: pd.DataFrame, option: str, covariates: Sequence[str]
 ) -> Contrast:
+    from groupglm.design.collinearity import quote_names
     from groupglm.design.contrasts import contrast_matrix, term_columns
+    from groupglm.design.hypotheses import split_constant
 
     columns = [*map(str, design.columns), *covariates]
     name, rows = given.split(columns)
+    null_value = 0.0
     try:
+        if len(rows) == 1:
+            rows[0], null_value = split_constant(rows[0], columns)
         rows = [each for row in rows for each in term_columns(row, columns) or [row]]
         matrix = [contrast_matrix(row, columns) for row in rows]
     except ValueError as error:
         raise ValueError(f"{option} {given.text!r}: {error}") from error
+    if null_value and len(rows) > 1:
+        raise ValueError(
+            f"{option} {given.text!r}: {quote_names(rows)} are tested together, whether all are 0; "
+            f"compare one of them with {null_value:g}"
+        )
     for row, weights in zip(rows, matrix, strict=True):
         # Whether a covariate can be estimated differs by place, and is known after reading.
         check_estimable(row, weights[: design.shape[1]], design)
     weights_of = [weights.tolist() for weights in matrix]
     return Contrast(
         name=name,
-        expression="; ".join(rows),
+        expression=f"{rows[0]} = {null_value!r}" if null_value else "; ".join(rows),
         weights=weights_of[0] if len(weights_of) == 1 else weights_of,
         columns=columns,
         label=slug(name),
+        null_value=null_value,
     )
 
 

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``groupglm conjunction``, and contrasts against a constant in the commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+
+from reference.shell import basic, run, run_well, values_of
+
+nib: Any = nibabel  # typed only in part
+
+
+@pytest.fixture(scope="module")
+def tested(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of age, of age against a constant, and of an F."""
+    out = tmp_path_factory.mktemp("tested") / "out"
+    contrasts = ["--contrast", "half=age = 0.5", "--contrast", "any=age; intercept"]
+    run_well("fit", *basic(study, out, *contrasts, "--report"))
+    return out
+
+
+def _z(folder: Path, name: str) -> Path:
+    return folder / f"contrast-{name}_stat-z_statmap.nii.gz"
+
+
+def test_it_writes_the_smallest_z_and_says_of_which_maps(tested: Path, tmp_path: Path) -> None:
+    maps, out = [_z(tested, "age"), _z(tested, "half")], tmp_path / "both.nii.gz"
+    arguments = ["conjunction", *maps, "--mask", tested / "mask.nii.gz", "--output", out, "--json"]
+    assert json.loads(run_well(*arguments).stdout)["status"] == "written"
+    wanted = np.minimum(*(values_of(own) for own in maps))
+    np.testing.assert_array_equal(values_of(out), wanted)
+    facts = json.loads((tmp_path / "both.json").read_text())
+    assert facts["Values"] == "z"
+    assert [own["Name"] for own in facts["Input"]] == [own.name for own in maps]
+    assert "DesignHash" in facts  # both maps are of one study
+    assert "Contrast" not in facts  # but of different contrasts
+    assert json.loads(run_well(*arguments).stdout)["status"] == "skipped"
+    kept = tmp_path / "kept.nii.gz"
+    run_well("threshold", out, "--at", "0.5", "--one-sided", "--output", kept)
+    np.testing.assert_array_equal(values_of(kept) != 0, wanted >= 0.5)
+
+
+def test_one_map_and_maps_of_f_are_refused(tested: Path, tmp_path: Path) -> None:
+    out = ["--output", tmp_path / "out.nii.gz"]
+    alone = run("conjunction", _z(tested, "age"), *out)
+    assert alone.exit_code == 1
+    assert "at least two maps" in alone.output
+    with_f = run("conjunction", _z(tested, "age"), _z(tested, "any"), *out)
+    assert with_f.exit_code == 1
+    assert "does not tell the direction" in with_f.output
+    assert not (tmp_path / "out.nii.gz").exists()
+
+
+def test_a_constant_is_in_maps_sidecars_and_page(tested: Path, tmp_path: Path) -> None:
+    effect, variance, t = (
+        values_of(tested / f"contrast-half_stat-{kind}_statmap.nii.gz")
+        for kind in ("effect", "variance", "t")
+    )
+    inside = variance > 0
+    wanted = (effect[inside] - 0.5) / np.sqrt(variance[inside])
+    np.testing.assert_allclose(t[inside], wanted, rtol=1e-4)  # of maps in float32
+    facts = json.loads(
+        _z(tested, "half").with_name("contrast-half_stat-z_statmap.json").read_text()
+    )
+    assert facts["Contrast"]["NullValue"] == 0.5
+    assert facts["Contrast"]["Expression"] == "age = 0.5"
+    assert "age = 0.5" in (tested / "report.html").read_text()
+
+
+def test_a_constant_cannot_be_permuted(study: Path, tmp_path: Path) -> None:
+    result = run(
+        "permute", *basic(study, tmp_path / "out", "--contrast", "age = 0.5"), "--n-perm", "5"
+    )
+    assert result.exit_code == 1
+    assert "a permutation test is of an effect of 0" in result.output

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The conjunction of several maps: brute force, every kind of data, and what is refused."""
+
+from typing import Any
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from groupglm import SecondLevelModel, conjunction_img, threshold_stats_img
+from groupglm.errors import GridMismatchError, ImageError
+
+nib: Any = nibabel  # typed only in part
+
+SHAPE = (5, 6, 7)
+
+
+def image(values: Any, affine: Any = None, kind: str = "z", params: tuple[float, ...] = ()) -> Any:
+    made = nib.Nifti1Image(
+        np.asarray(values, dtype=np.float64), np.eye(4) if affine is None else affine
+    )
+    made.header.set_intent({"z": "z score", "t": "t test", "F": "f test"}[kind], params)
+    return made
+
+
+@pytest.fixture
+def maps() -> list[Any]:
+    rng = np.random.default_rng(0)
+    return [image(rng.standard_normal(SHAPE) + 1) for _ in range(3)]
+
+
+@pytest.fixture
+def mask() -> Any:
+    return nib.Nifti1Image(np.ones(SHAPE, np.uint8), np.eye(4))
+
+
+def test_it_is_the_smallest_z_of_each_voxel(maps: list[Any], mask: Any) -> None:
+    values = np.stack([m.get_fdata() for m in maps])
+    found = conjunction_img(maps, mask).get_fdata()
+    np.testing.assert_array_equal(found, values.min(axis=0).astype(np.float32))
+
+
+def test_of_both_signs_all_maps_must_agree(maps: list[Any], mask: Any) -> None:
+    found = conjunction_img(maps, mask, two_sided=True).get_fdata()
+    for place in np.ndindex(SHAPE):
+        own = [m.get_fdata()[place] for m in maps]
+        signs = {np.sign(z) for z in own}
+        wanted = 0.0 if len(signs) > 1 else signs.pop() * min(map(abs, own))
+        assert found[place] == np.float32(wanted)
+
+
+def test_what_survives_a_threshold_survives_it_in_every_map(maps: list[Any], mask: Any) -> None:
+    kept: Any
+    each: list[Any]
+    kept, _ = threshold_stats_img(
+        conjunction_img(maps, mask), mask, alpha=0.1, height_control="fpr", two_sided=False
+    )
+    each = [
+        threshold_stats_img(m, mask, alpha=0.1, height_control="fpr", two_sided=False)[0]
+        for m in maps
+    ]
+    wanted = np.all([m.get_fdata() != 0 for m in each], axis=0)
+    assert 0 < wanted.sum() < wanted.size
+    np.testing.assert_array_equal(kept.get_fdata() != 0, wanted)
+
+
+def test_the_result_says_that_it_is_z(maps: list[Any], mask: Any) -> None:
+    assert conjunction_img(maps, mask).header.get_intent()[0] == "z score"
+
+
+def test_a_map_of_p_is_refused(maps: list[Any], mask: Any) -> None:
+    p = nib.Nifti1Image(maps[0].get_fdata(), np.eye(4))
+    p.header["descrip"] = b"t p_value of contrast a"
+    with pytest.raises(ImageError, match=r"a map of p-values .* z-scores are needed"):
+        conjunction_img([maps[1], p], mask)
+
+
+def test_t_is_converted_by_its_degrees_of_freedom(maps: list[Any], mask: Any) -> None:
+    t = image(maps[0].get_fdata(), kind="t", params=(12,))
+    with pytest.warns(UserWarning, match="converted to z-scores"):
+        found = conjunction_img([t, maps[1]], mask).get_fdata()
+    z = stats.norm.isf(stats.t.sf(t.get_fdata(), 12))
+    np.testing.assert_allclose(found, np.minimum(z, maps[1].get_fdata()), rtol=1e-6)
+
+
+def test_a_place_that_a_map_lacks_is_missing_or_outside(maps: list[Any], mask: Any) -> None:
+    values = maps[0].get_fdata()
+    values[2, 3, 3] = np.nan
+    with pytest.warns(UserWarning, match="1 voxel inside the mask is NaN"):
+        found = conjunction_img([image(values), maps[1]], mask).get_fdata()
+    assert np.isnan(found[2, 3, 3])
+    assert np.isfinite(np.delete(found.ravel(), np.ravel_multi_index((2, 3, 3), SHAPE))).all()
+
+
+def test_voxels_outside_one_of_the_maps_are_counted() -> None:
+    rng = np.random.default_rng(1)
+    first, second = (np.pad(rng.standard_normal(SHAPE) + 5, 3) for _ in range(2))
+    second[4, 4, 4] = 0
+    with pytest.warns(UserWarning, match=r"1 voxel of stat_img is background in another of the 2"):
+        found = conjunction_img([image(first), image(second)]).get_fdata()
+    inside = second != 0
+    np.testing.assert_array_equal(
+        found[inside], np.minimum(first, second)[inside].astype(np.float32)
+    )
+    assert not found[~inside].any()
+
+
+def test_maps_of_regions_have_a_conjunction() -> None:
+    rng = np.random.default_rng(2)
+    regions = pd.DataFrame(rng.normal(0.5, 1, (9, 4)), columns=list("abcd"))
+    design = pd.DataFrame({"mean": np.ones(9), "age": rng.normal(size=9)})
+    model = SecondLevelModel().fit(regions, design_matrix=design)
+    both = [model.compute_contrast(name) for name in ("mean", "age")]
+    found = conjunction_img(both, list("abcd"))
+    np.testing.assert_allclose(found.loc[list("abcd")], np.minimum(*both), rtol=1e-6)
+
+
+def test_what_is_no_conjunction_is_refused(maps: list[Any], mask: Any) -> None:
+    with pytest.raises(TypeError, match="stat_imgs is a Nifti1Image"):
+        conjunction_img(maps[0], mask)
+    with pytest.raises(TypeError, match="stat_imgs is a str"):
+        conjunction_img("z.nii.gz", mask)
+    with pytest.raises(ValueError, match="stat_imgs holds 1 map; it must be at least two"):
+        conjunction_img(maps[:1], mask)
+    f = image(np.abs(maps[0].get_fdata()), kind="F", params=(2, 12))
+    with pytest.raises(
+        ValueError, match=r"map 2 of the conjunction .* does not tell the direction"
+    ):
+        conjunction_img([maps[0], f], mask)
+    other = image(maps[1].get_fdata(), np.diag([2.0, 2, 2, 1]))
+    with pytest.raises(GridMismatchError, match=r"map 2 of the conjunction .* first"):
+        conjunction_img([maps[0], other])
+    halves = [np.zeros(np.add(SHAPE, 6)) for _ in range(2)]
+    halves[0][4], halves[1][6] = 3.0, 3.0
+    halves[0][4, 4, 4] = halves[1][6, 4, 4] = 2.0
+    with pytest.raises(ImageError, match="no voxels in common"):
+        conjunction_img([image(half) for half in halves])
