@@ -244,3 +244,52 @@ def test_without_webgl_the_still_pictures_are_shown(browser: Any, address: str) 
         assert still.get_attribute("src") == sources[1] != sources[0]
         assert still.is_visible()
         assert troubles == []
+
+
+def test_a_hemisphere_is_zoomed_and_shown_whole_again(visit: Visit) -> None:
+    canvas = visit.page.locator("canvas[data-side=left]")
+    canvas.scroll_into_view_if_needed()
+    before, other = _pixels(visit, "left"), _pixels(visit, "right")
+    box = canvas.bounding_box()
+    x, y = box["x"] + 0.55 * box["width"], box["y"] + 0.45 * box["height"]
+    visit.page.mouse.move(x, y)
+    under = _readout(visit)
+    scrolled = visit.page.evaluate("scrollY")
+    visit.page.mouse.click(x, y)  # the wheel scrolls the page before
+    for _ in range(4):
+        visit.page.mouse.wheel(0, -120)
+    larger = _pixels(visit, "left")
+    assert (larger.max(axis=-1) > 30).sum() > 1.2 * (before.max(axis=-1) > 30).sum()
+    assert visit.page.evaluate("scrollY") == scrolled
+    assert _readout(visit)[:2] == under[:2]  # what the pointer is over stays there
+    np.testing.assert_array_equal(_pixels(visit, "right"), other)
+    canvas.press("-")
+    assert (np.abs(_pixels(visit, "left") - larger).max(axis=-1) > 40).mean() > 0.01
+    visit.page.get_by_role("button", name="Highest peak").click()
+    canvas.press("+")
+    assert visit.page.locator(".ring:visible").count() == 1
+    visit.page.get_by_role("button", name="Reset").click()
+    ring = np.abs(_pixels(visit, "left") - before).max(axis=-1) > 40
+    assert ring.mean() < 0.005  # the outline of the focus at most
+
+
+def test_the_wheel_is_the_pages_until_a_hemisphere_is_chosen(visit: Visit) -> None:
+    canvas = visit.page.locator("canvas[data-side=left]")
+    event = "new WheelEvent('wheel', {deltaY: -120, cancelable: true})"
+    turn = f"own => own.dispatchEvent({event})"  # false if the page is kept from scrolling
+    assert canvas.evaluate(turn) is True
+    canvas.focus()
+    assert canvas.evaluate(turn) is False
+
+
+def test_a_peak_beside_the_picture_is_brought_into_it(visit: Visit) -> None:
+    canvas = visit.page.locator("canvas[data-side=left]")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    visit.page.mouse.click(box["x"] + 0.2 * box["width"], box["y"] + 0.6 * box["height"])
+    for _ in range(12):
+        visit.page.mouse.wheel(0, -120)
+    visit.page.get_by_role("button", name="Highest peak").click()
+    assert _readout(visit)[1] == "left"
+    ring = visit.page.locator(".ring:visible").bounding_box()
+    assert box["x"] <= ring["x"] + 8 <= box["x"] + box["width"]

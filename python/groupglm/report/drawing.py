@@ -90,7 +90,7 @@ class Drawing:
         return None
 
     def viewer(self, contrasts: Sequence[ContrastResults]) -> dict[str, Any] | None:
-        """Return the viewer's ``section`` and ``program``, names of its files, and its data."""
+        """Return the viewer's ``section`` and ``programs``, names of its files, and its data."""
         del contrasts
         return None
 

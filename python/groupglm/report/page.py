@@ -216,7 +216,7 @@ def _render(template: str, context: Mapping[str, Any]) -> str:
     )
     files = {"style": ["templates/style.css"], "program": ["templates/page.js"]}
     if context["viewer"] is not None:
-        files["views"] = ["templates/viewer.js", context["viewer"]["program"]]
+        files["views"] = ["templates/viewer.js", *context["viewer"]["programs"]]
     parts = {
         name: Markup("".join(read(file) for file in own))  # noqa: S704  (our own files)
         for name, own in files.items()

@@ -154,7 +154,7 @@ class SurfaceDrawing(Drawing):
         sifts = any(one.cluster_threshold > 1 for own in contrasts for one in own.findings)
         return {
             "section": "surface/viewer.html.j2",
-            "program": "surface/viewer.js",
+            "programs": ["surface/hemisphere.js", "surface/viewer.js"],
             "background": meshes_payload(self._hemispheres, self._shades, with_areas=sifts),
             "maps": map_payloads(contrasts, vertices.map_payload),
         }

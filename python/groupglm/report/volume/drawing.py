@@ -159,7 +159,7 @@ class VolumeDrawing(Drawing):
         )
         return {
             "section": "volume/viewer.html.j2",
-            "program": "volume/viewer.js",
+            "programs": ["volume/viewer.js"],
             "background": background_payload(self._background, self._mask),
             "maps": maps,
         }
