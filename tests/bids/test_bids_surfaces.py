@@ -116,9 +116,25 @@ def test_results_have_the_names_of_bids(derivative: Path, tmp_path: Path) -> Non
 def test_a_missing_hemisphere_is_refused_with_its_subject(derivative: Path, tmp_path: Path) -> None:
     next((derivative / "sub-03").rglob("*hemi-R_*")).unlink()
     refused = " ".join(run("bids", derivative, tmp_path / "out", fails=True).output.split())
-    assert "1 maps of hemi-L have no file of hemi-R beside them: subjects 03" in refused
-    assert "--filter hemi=L" in refused
+    assert "1 map of hemi-L without a file of hemi-R: subjects 03" in refused
+    assert "--filter hemi=L, or leave these subjects out by --allow-partial" in refused
     assert not list((tmp_path / "out").rglob("*.gii"))
+
+
+def test_half_a_map_may_be_left_out(derivative: Path, tmp_path: Path) -> None:
+    next((derivative / "sub-03").rglob("*hemi-R_*")).unlink()
+    out = tmp_path / "out"
+    told = " ".join(run("bids", derivative, out, "--allow-partial").output.split())
+    assert "1 map of hemi-L without a file of hemi-R: subjects 03" in told
+    assert "left out" in told
+    for side in "LR":
+        (file,) = out.glob(f"hemi-{side}_*stat-effect_statmap.*.gii")
+        found = values(file)
+        files = sorted(derivative.glob(f"sub-*/**/*hemi-{side}_*"))
+        kept = [file for file in files if "sub-03" not in file.name]
+        mean = np.mean([values(file) for file in kept], axis=0)
+        assert len(kept) == N - 1
+        np.testing.assert_allclose(found, mean, rtol=2e-5, atol=2e-6)
 
 
 def test_one_hemisphere_may_be_chosen(derivative: Path, tmp_path: Path) -> None:

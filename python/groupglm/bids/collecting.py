@@ -275,9 +275,9 @@ def visit_of(file: NamedFile) -> tuple[str, str | None, str | None]:
     return file.entities["sub"], file.entities.get("ses"), run
 
 
-def maps_of_visits(files: Sequence[NamedFile]) -> list[NamedFile]:
+def maps_of_visits(files: Sequence[NamedFile], *, allow_partial: bool = False) -> list[NamedFile]:
     """Return the maps of all visits; refuse several kinds, and several maps of one visit."""
-    files = whole_maps(files)
+    files = whole_maps(files, allow_partial=allow_partial)
     _refuse_kinds(files)
     by_visit: dict[tuple[str, str | None, str | None], list[NamedFile]] = {}
     for file in files:
@@ -309,9 +309,11 @@ def _refuse_kinds(files: Sequence[NamedFile]) -> None:
         )
 
 
-def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
-    """Return the map of each subject."""
-    files = whole_maps(files)
+def one_map_a_subject(
+    files: Sequence[NamedFile], *, allow_partial: bool = False
+) -> dict[str, NamedFile]:
+    """Return the map of each subject; with `allow_partial` without maps of half a cortex."""
+    files = whole_maps(files, allow_partial=allow_partial)
     _refuse_kinds(files)
     by_subject: dict[str, list[NamedFile]] = {}
     for file in files:

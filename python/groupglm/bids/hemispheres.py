@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from groupglm.bids.entities import NamedFile
-from groupglm.errors import ArgumentError
-from groupglm.messages import arguments
-from groupglm.runtime.naming import listed
+from groupglm.errors import ArgumentError, warn_caller
+from groupglm.messages import argument, arguments, either
+from groupglm.runtime.naming import counted, listed
 
 __all__ = ["whole_maps"]
 
@@ -17,10 +17,11 @@ _SIDES = ("L", "R")
 _MAX_SHOWN = 8
 
 
-def whole_maps(files: Sequence[NamedFile]) -> list[NamedFile]:
+def whole_maps(files: Sequence[NamedFile], *, allow_partial: bool = False) -> list[NamedFile]:
     """Bring the files of both hemispheres together, by all their other entities.
 
-    Files of one hemisphere only are maps of that hemisphere, if no file is of the other one.
+    Files of one hemisphere only are maps of that hemisphere, if no file is of the other one. With
+    `allow_partial`, maps whose other hemisphere is missing are left out, with a warning.
 
     Returns
     -------
@@ -40,8 +41,22 @@ def whole_maps(files: Sequence[NamedFile]) -> list[NamedFile]:
     sides = {file.entities["hemi"] for file in files if "hemi" in file.entities}
     if sides != set(_SIDES):
         return list(files)
-    _refuse_halves(grouped.values())
-    return [whole for own in grouped.values() for whole in _joined(own)]
+    halves = _halves(grouped.values())
+    told = _in_words(halves)
+    if told and not allow_partial:
+        raise ArgumentError.about(
+            "derivatives",
+            told,
+            "complete them, or take one hemisphere by "
+            + arguments("entity", hemi="'L'")
+            + either("", ", or leave these subjects out by " + argument("allow_partial", True)),
+        )
+    if told:
+        warn_caller(f"{told}; they are left out")
+    left_out = {file.path for own in halves.values() for file in own}
+    return [
+        whole for own in grouped.values() if own[0].path not in left_out for whole in _joined(own)
+    ]
 
 
 def _joined(files: list[NamedFile]) -> list[NamedFile]:
@@ -53,24 +68,23 @@ def _joined(files: list[NamedFile]) -> list[NamedFile]:
     return [replace(left, entities=entities, more=(right.path,))]
 
 
-def _refuse_halves(groups: Iterable[list[NamedFile]]) -> None:
-    """Refuse maps whose file of a hemisphere is missing."""
+def _halves(groups: Iterable[list[NamedFile]]) -> dict[str, list[NamedFile]]:
+    """Return the first file of each map that lacks a hemisphere, by that hemisphere."""
     lacking: dict[str, list[NamedFile]] = {side: [] for side in _SIDES}
     for files in groups:
         found = {file.entities.get("hemi") for file in files}
         for side in _SIDES:
             if None not in found and side not in found:
                 lacking[side].append(files[0])
-    told = [
-        f"{len(own)} maps of hemi-{'R' if side == 'L' else 'L'} have no file of hemi-{side} beside "
-        f"them: subjects {listed([file.entities['sub'] for file in own], _MAX_SHOWN)}, such as "
-        f"{own[0].path.name}"
-        for side, own in lacking.items()
+    return lacking
+
+
+def _in_words(halves: Mapping[str, list[NamedFile]]) -> str:
+    """Say which subjects lack a hemisphere; nothing if none does."""
+    return "; ".join(
+        f"{counted(len(own), 'map', 'maps')} of hemi-{'R' if side == 'L' else 'L'} without a file "
+        f"of hemi-{side}: subjects {listed([file.entities['sub'] for file in own], _MAX_SHOWN)}, "
+        f"such as {own[0].path.name}"
+        for side, own in halves.items()
         if own
-    ]
-    if told:
-        raise ArgumentError.about(
-            "derivatives",
-            "; ".join(told),
-            "complete them, or take one hemisphere by " + arguments("entity", hemi="'L'"),
-        )
+    )

@@ -169,8 +169,9 @@ def _by_visit(files: Sequence[NamedFile], options: BidsOptions) -> dict[str, Nam
     from groupglm.bids.collecting import maps_of_visits, one_map_a_subject, visit_of
 
     if not options.group_model.is_repeated:
-        return one_map_a_subject(files)
-    visits = {Visit(*visit_of(file)): file for file in maps_of_visits(files)}
+        return one_map_a_subject(files, allow_partial=options.allow_partial)
+    whole = maps_of_visits(files, allow_partial=options.allow_partial)
+    visits = {Visit(*visit_of(file)): file for file in whole}
     return {visit.label: visits[visit] for visit in sorted(visits, key=lambda own: own.place)}
 
 
