@@ -210,3 +210,29 @@ def test_residuals_are_rows_of_the_table(table: pd.DataFrame, design: pd.DataFra
     residuals: Any = model.residuals_
     np.testing.assert_allclose(residuals["NA"], expected, atol=1e-13)
     np.testing.assert_array_equal(model.transform(table), table.to_numpy())
+
+
+def test_residuals_and_fitted_values_are_by_subject(
+    table: pd.DataFrame, design: pd.DataFrame
+) -> None:
+    model = SecondLevelModel(minimize_memory=False).fit(table, design_matrix=design)
+    residuals, predicted = model.residuals_, model.predicted_
+    assert residuals.index.tolist() == predicted.index.tolist() == SUBJECTS
+    expected = ols_of(table, design, REGIONS[2]).resid
+    np.testing.assert_allclose(residuals[REGIONS[2]], expected, atol=1e-12)
+    assert model.residuals()[0].index.tolist() == SUBJECTS
+
+
+def test_weights_of_a_region_are_asked_for_by_its_name(
+    table: pd.DataFrame, design: pd.DataFrame
+) -> None:
+    variances = table.abs() + 0.5
+    model = SecondLevelModel(model="fixed effects")
+    model.fit(table, design_matrix=design, variances=variances)
+    own = 1 / variances[REGIONS[4]].to_numpy()
+    found = model.weights_at(REGIONS[4])
+    np.testing.assert_allclose(found.to_numpy(), 100 * own / own.sum(), rtol=1e-12)
+    with pytest.raises(ValueError, match=r"'nowhere'.*must be a region in the mask"):
+        model.weights_at("nowhere")
+    with pytest.raises(ValueError, match="regions have no position"):
+        model.weights_at((0, 0, 0))

@@ -9,6 +9,7 @@ from groupglm.errors import renamed
 from groupglm.group.fitted_masker import FittedMasker
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.paths import given_path, refuse_inputs
+from groupglm.tabular.labels import LABEL
 
 if TYPE_CHECKING:
     import os
@@ -97,8 +98,7 @@ class MapsOfFit:
 
         float32, or float64 where a value leaves its range.
         """
-        image: Image = self._group_for_large_maps().predicted_image()
-        return image
+        return self._with_labels(self._group_for_large_maps().predicted_image())
 
     @property
     def residuals_(self) -> Image:
@@ -108,8 +108,7 @@ class MapsOfFit:
         images are read again, in batches. Besides the memory of the fit, this takes that of the
         result: 4 (or 8) bytes per voxel and image.
         """
-        image: Image = self._group_for_large_maps().residuals_image()
-        return image
+        return self._with_labels(self._group_for_large_maps().residuals_image())
 
     def r_square(self) -> list[Image]:
         """Return a list holding `r_square_`.
@@ -149,7 +148,8 @@ class MapsOfFit:
             model.
         """
         with renamed(path="out"):
-            return [self._group_for_large_maps().predicted_image(self._target(out))]
+            image = self._group_for_large_maps().predicted_image(self._target(out))
+            return [self._with_labels(image)]
 
     def residuals(self, *, out: str | os.PathLike[str] | None = None) -> list[Image]:
         """Return a list holding `residuals_`.
@@ -175,7 +175,17 @@ class MapsOfFit:
             model.
         """
         with renamed(path="out"):
-            return [self._group_for_large_maps().residuals_image(self._target(out))]
+            image = self._group_for_large_maps().residuals_image(self._target(out))
+            return [self._with_labels(image)]
+
+    def _with_labels(self, image: Any) -> Any:
+        """Return rows of regions by the labels of their subjects; other images as they are."""
+        labels = [getattr(source, "label", "") for source in self._group.images]
+        if not all(labels):
+            return image
+        import pandas as pd
+
+        return image.set_axis(pd.Index(labels, name=LABEL), axis=0)
 
     def _target(self, out: str | os.PathLike[str] | None) -> Path | None:
         if out is None:

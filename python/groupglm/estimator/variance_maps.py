@@ -11,6 +11,7 @@ from groupglm.errors import ArgumentError
 from groupglm.group.image_names import subject_names
 from groupglm.models.image_weights import image_weights
 from groupglm.runtime.arguments import real_array
+from groupglm.runtime.naming import listed
 from groupglm.runtime.rounding import place as place_in_words
 from groupglm.tabular.labels import LABEL
 
@@ -84,15 +85,15 @@ class VarianceMaps:
         known = tau2[np.isfinite(tau2)]
         return float(np.mean(known == 0)) if known.size else float("nan")
 
-    def weights_at(self, position: Sequence[float]) -> pd.Series[float]:
+    def weights_at(self, position: Sequence[float] | str) -> pd.Series[float]:
         r"""Return the weight of each subject at one place, in percent.
 
         The images are read again.
 
         Parameters
         ----------
-        position : sequence of 3 floats
-            Position in mm, as tables of peaks have it.
+        position : sequence of 3 floats, or str
+            Position in mm, as tables of peaks have it; of a table of regions the name of a region.
 
         Returns
         -------
@@ -109,7 +110,7 @@ class VarianceMaps:
         AttributeError
             If the weight of an image depends on the others of its subject.
         ValueError
-            If the position is not in the mask.
+            If the position is not in the mask, or no region has the name.
         groupglm.errors.ImageError
             If an image cannot be read.
         """
@@ -134,8 +135,18 @@ class VarianceMaps:
         return pd.Series(percent, pd.Index(names, name=LABEL), name="weight")
 
 
-def _place_at(group: FittedGroup, position: Sequence[float]) -> int:
-    """Return the place that holds a position in mm."""
+def _place_at(group: FittedGroup, position: Sequence[float] | str) -> int:
+    """Return the place that holds a position in mm, or has a name."""
+    if np.isnan(group.space.coordinates(np.zeros(1, np.int64))).any():
+        if isinstance(position, str):
+            return _place_called(group, position)
+        one, many = group.space.place_words
+        raise ArgumentError(
+            "position",
+            "a position in mm",
+            f"the name of a {one}, such as {group.space.value_names()[0]!r}",
+            f"these {many} have no position",
+        )
     given = real_array("position", position)
     if given.shape != (3,) or not np.isfinite(given).all():
         raise ArgumentError(
@@ -151,3 +162,17 @@ def _place_at(group: FittedGroup, position: Sequence[float]) -> int:
             "give the place of a peak in mm, as get_clusters_table lists it",
         )
     return place
+
+
+def _place_called(group: FittedGroup, name: str) -> int:
+    """Return the place of a name."""
+    names = group.space.value_names().tolist()
+    if name in names:
+        return int(names.index(name))
+    one, many = group.space.place_words
+    raise ArgumentError(
+        "position",
+        repr(name),
+        f"a {one} in the mask",
+        f"{many} are named {listed(names, 8)}" if len(names) <= 8 else f"such as {names[0]!r}",
+    )

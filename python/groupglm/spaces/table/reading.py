@@ -81,7 +81,12 @@ def _open_rows(table: pd.DataFrame, argument: str, at_least: int) -> list[Region
     labels = _row_names(table, argument)
     values = _numbers(table.iloc[:, columns], names, labels, argument)
     regions = RegionNames(tuple(names))
-    return [RegionSource(label, regions, row) for label, row in zip(labels, values, strict=True)]
+    subjects = row_labels(table.index, None, argument)
+    own = [""] * len(labels) if subjects is None else [str(label) for label in subjects]
+    return [
+        RegionSource(name, regions, row, label=label)
+        for name, row, label in zip(labels, values, own, strict=True)
+    ]
 
 
 def _row_names(table: pd.DataFrame, argument: str) -> list[str]:

@@ -44,12 +44,15 @@ class RegionSource:
         Finite, or NaN where the value is missing; None if only the name is known.
     saved_in : str, optional
         The saved model that names the subject, if the values are not known.
+    label : str, optional
+        The label of the subject, as the table has it; empty if it has none.
     """
 
     name: str
     table: RegionNames
     values: NDArray[Any] | None
     saved_in: str | None = None
+    label: str = ""
 
     def read_into(self, out: NDArray[Any], table: RegionNames, places: NDArray[Any] | None) -> None:
         """Put the values of some places of a table with the same regions into a row."""
