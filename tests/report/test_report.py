@@ -235,7 +235,7 @@ def test_images_are_compared_with_the_fit_and_with_each_other(model: SecondLevel
         assert image.distance == pytest.approx(distance, rel=1e-8)
         assert image.leverage == pytest.approx(hat[row], rel=1e-9)
         path = Path(str(model.second_level_input_[row]))
-        assert image.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert image.hashes == ((str(path), hashlib.sha256(path.read_bytes()).hexdigest()),)
     np.testing.assert_array_equal(found.at_places, Y[:, [5, 7]])
 
 

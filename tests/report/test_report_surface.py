@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import html
 import io
 import json
 import re
@@ -19,6 +21,7 @@ from PIL import Image
 from groupglm import SecondLevelModel
 from groupglm.report import HTMLReport
 from groupglm.report.viewer_maps import OUTSIDE
+from groupglm.report.words import MINUS
 from reference.meshes import folded, write_metric
 from reference.surface_study import SIDES, SurfaceStudy, surface_study
 
@@ -203,3 +206,32 @@ def test_a_viewer_of_a_pair_of_32_thousand_vertices_is_small() -> None:
     z = rng.standard_normal(2 * 40962)
     size += 2 * len(packed(stored_values(z, np.ones(len(z), np.bool_), 0.01, [3.09])))
     assert size < 1_500_000
+
+
+def test_the_program_on_the_page_fits_both_hemispheres(page: str, model: SecondLevelModel) -> None:
+    names: dict[str, Any] = {}
+    code = html.unescape(re.search(r'<pre id="script"><code>(.*?)</code>', page, re.DOTALL)[1])
+    exec(compile(code.rsplit("report = ", 1)[0], "page", "exec"), names)  # noqa: S102 - our output
+    again, z_map = names["model"].compute_contrast("group"), model.compute_contrast("group")
+    for side in SIDES:
+        np.testing.assert_array_equal(
+            getattr(again, side).agg_data(), getattr(z_map, side).agg_data()
+        )
+
+
+def test_a_pair_is_named_and_hashed_by_both_files(page: str, study: SurfaceStudy) -> None:
+    text = html.unescape(page)
+    for left, right in study.images:
+        pair = Path(left).name.replace("hemi-L", "hemi-{L,R}")
+        assert pair in text
+        for file in (left, right):
+            assert hashlib.sha256(Path(file).read_bytes()).hexdigest() in text
+
+
+def test_a_vertex_is_told_with_its_place(page: str, study: SurfaceStudy) -> None:
+    found = re.search(
+        r"strongest positive z is [\d.]+ at (vertex (\d+), (\w+), \((.*?)\) mm)", page
+    )
+    assert found is not None
+    told = [float(mm.replace(MINUS, "-")) for mm in found[4].split(", ")]
+    np.testing.assert_allclose(told, folded(3, found[3])[0][int(found[2])], atol=0.051)

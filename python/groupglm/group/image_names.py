@@ -14,7 +14,33 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["short_names", "subject_names"]
+    from groupglm.spaces.base import Source
+
+__all__ = ["files_of", "name_of_files", "short_names", "subject_names"]
+
+
+def files_of(source: Source) -> tuple[str, ...]:
+    """Return the names of the files of an image: of a pair of hemispheres both, else its own."""
+    names = tuple(own.name for own in getattr(source, "members", {}).values())
+    return names if source.name in names else (source.name,)
+
+
+def name_of_files(names: Sequence[str]) -> str:
+    """Return one name for the files of an image, with what differs in braces.
+
+    Examples
+    --------
+    >>> name_of_files(["sub-01_hemi-L_effect.func.gii", "sub-01_hemi-R_effect.func.gii"])
+    'sub-01_hemi-{L,R}_effect.func.gii'
+    >>> name_of_files(["lh.thickness"])
+    'lh.thickness'
+    """
+    if len(set(names)) == 1:
+        return names[0]
+    start = os.path.commonprefix(list(names))  # noqa: RUF071  (letters, not folders)
+    rests = [name[len(start) :] for name in names]
+    end = os.path.commonprefix([rest[::-1] for rest in rests])[::-1]  # noqa: RUF071
+    return f"{start}{{{','.join(rest.removesuffix(end) for rest in rests)}}}{end}"
 
 
 def subject_names(images: Sequence[str], design: pd.DataFrame) -> list[str]:

@@ -124,6 +124,8 @@ def _table(finding: Finding) -> dict[str, Any]:
     if not finding.space.has_neighbours:
         return places_table(finding)
     shown = strongest_first(finding.table, MOST_CLUSTERS)
+    if "Vertex" in shown:  # no mesh is known to a thousandth of a mm
+        shown = shown.round(dict.fromkeys("XYZ", 1))
     count = finding.n_clusters
     kept = (
         f"{MOST_CLUSTERS} of {count:,} clusters, the strongest"

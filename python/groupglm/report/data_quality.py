@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm import _core
+from groupglm.group.image_names import files_of, name_of_files
 from groupglm.models.image_weights import image_weights
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class ImageQuality:
     Parameters
     ----------
     name : str
-        The file's name, or the image's place in the input.
+        The file's name, or the image's place in the input; of files of two hemispheres one name.
     mean, sd : float
         Mean and standard deviation over the mask's voxels where the image has a value.
     n_missing : int
@@ -59,10 +60,10 @@ class ImageQuality:
         Root mean square of its standardised residuals: 1 is expected.
     leverage : float
         The weight of its own value in its fitted value, 0 to 1.
-    sha256 : str
-        Hash of the file, or of the values in the mask for an image in memory.
+    hashes : tuple of (str, str)
+        Name and SHA-256 of each file, or of the values in the mask for an image in memory.
     is_file : bool
-        Whether the hash is that of a file.
+        Whether the hashes are those of files.
     flags : tuple of str
         Reasons why it is an outlier; empty if it is not.
     """
@@ -74,7 +75,7 @@ class ImageQuality:
     correlation: float
     distance: float
     leverage: float
-    sha256: str
+    hashes: tuple[tuple[str, str], ...]
     is_file: bool
     flags: tuple[str, ...] = ()
 
@@ -115,21 +116,26 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
     at_places = np.full((len(images), len(voxels)), np.nan)
     beside = np.full((len(result.model.beside), *at_places.shape), np.nan)
     found: list[ImageQuality] = []
-    hashes = _file_hashes([source.name for source in images], result.n_threads)
+    files = [files_of(source) for source in images]
+    digests = _file_hashes([name for own in files for name in own], result.n_threads)
     # Closed explicitly: after an error, its traceback would keep the reading threads alive.
     with closing(group.rows_of_images()) as all_rows:
         for place, rows in all_rows:
-            row, name = rows[0], images[place].name
+            row, name = rows[0], name_of_files(files[place])
             at_places[place], beside[:, place] = row[voxels], rows[1:, voxels]
-            digest = hashes[name]
+            hashes = [(own, digests[own]) for own in files[place]]
+            known = tuple((own, digest) for own, digest in hashes if digest is not None)
+            is_file = len(known) == len(hashes)
+            if not is_file:
+                known = ((name, hashlib.sha256(row.tobytes()).hexdigest()),)
             numbers = fit.compare(rows, result.X[place], hat[place])
             found.append(
                 ImageQuality(
                     name,
                     *numbers,
                     leverage=float(hat[place]),
-                    sha256=digest or hashlib.sha256(row.tobytes()).hexdigest(),
-                    is_file=digest is not None,
+                    hashes=known,
+                    is_file=is_file,
                 )
             )
     return DataQuality(_flagged(found), at_places, beside)
@@ -139,14 +145,14 @@ def _without_images(group: FittedGroup) -> DataQuality:
     """Return the facts about images that cannot be read: names and leverages."""
     images = [
         ImageQuality(
-            source.name,
+            name_of_files(files_of(source)),
             mean=math.nan,
             sd=math.nan,
             n_missing=0,
             correlation=math.nan,
             distance=math.nan,
             leverage=float(own),
-            sha256="",
+            hashes=(),
             is_file=False,
         )
         for source, own in zip(group.images, leverage(group.result.X), strict=True)

@@ -25,6 +25,8 @@ _NOT_READ = (
 def data_section(group: FittedGroup, quality: DataQuality, wording: Wording) -> dict[str, Any]:
     """Return the table of images, and sentences about it."""
     names = short_names([image.name for image in quality.images])
+    hashed = [name for image in quality.images for name, _ in image.hashes]
+    shortened = dict(zip(hashed, short_names(hashed), strict=True))
     read = quality.at_places is not None
     rows = [
         {
@@ -50,9 +52,9 @@ def data_section(group: FittedGroup, quality: DataQuality, wording: Wording) -> 
         "zeros": _zeros(group, wording),
         "n_observations": span(group.result.n_observations),
         "hashes": [
-            (name, image.sha256, "file" if image.is_file else "values in the mask")
-            for name, image in zip(names, quality.images, strict=True)
-            if image.sha256
+            (shortened[name], digest, "file" if image.is_file else "values in the mask")
+            for image in quality.images
+            for name, digest in image.hashes
         ],
     }  # fmt: skip
 

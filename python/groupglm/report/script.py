@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.design.origins import recorded_origins
+from groupglm.group.image_names import files_of
 from groupglm.models.base import Model
 from groupglm.models.variance_groups import HasGroups
 from groupglm.report.permutation_test import PermutationTest
@@ -153,7 +155,7 @@ def python_script(
     if (
         saved is None
         and not script.notes
-        and not all(map(os.path.isabs, _files(group.sources) or ()))
+        and not all(map(os.path.isabs, itertools.chain(*(_files(group.sources) or ()))))
     ):
         script.notes.append("Run it in the folder from which the files have these names.")
     return script
@@ -196,8 +198,9 @@ def _images(script: Script, sources: Sequence[Source], name: str) -> str:
     files = _files(sources)
     if files is None:
         return script.in_memory(name, f"a list of {len(sources)} images")
-    listed = "".join(f"    {file!r},\n" for file in files)
-    written = repr(files[0]) if len(files) < len(sources) else f"[\n{listed}]"
+    items = [repr(own if len(own) > 1 else own[0]) for own in files]
+    listed = "".join(f"    {item},\n" for item in items)
+    written = items[0] if len(files) < len(sources) else f"[\n{listed}]"
     script.lines.append(f"{name} = {written}")
     return name
 
@@ -228,15 +231,19 @@ def _file_of(value: Any) -> str:
     return repr(str(name)) if name else ""
 
 
-def _files(sources: Sequence[Source]) -> list[str] | None:
-    """Return the files of the images; one for all if it is 4-D; None if some have no file."""
+def _files(sources: Sequence[Source]) -> list[tuple[str, ...]] | None:
+    """Return the files of each image; one for all if it is 4-D; None if some have no file.
+
+    An image on two hemispheres has two files.
+    """
+    files_of_images = [files_of(source) for source in sources]
+    if all(_is_file(name) for own in files_of_images for name in own):
+        return files_of_images
     names = [source.name for source in sources]
-    if all(_is_file(name) for name in names):
-        return names
     volumes = [_VOLUME.fullmatch(name) for name in names]
     files = {match[1] for match in volumes if match is not None}
     if len(files) == 1 and all(volumes) and _is_whole(files, len(names)):
-        return list(files)
+        return [tuple(files)]
     return None
 
 

@@ -107,6 +107,9 @@ def clusters(
 ) -> None:
     """Tabulate the clusters of a statistical map, with their peaks in mm and sizes in mm3.
 
+    On surfaces sizes are areas in mm2, of the meshes that --surfaces gives. Give a map of two
+    hemispheres by the name of its files without hemi-L_ and hemi-R_.
+
     The threshold is used without a correction: neither voxels nor clusters are corrected for their
     number. "groupglm fit --correct" and "groupglm permute" correct.
 

@@ -324,17 +324,17 @@ def _say_results(model: GroupModel, results: dict[str, Any], journal: Journal) -
     journal.say(f"degrees of freedom  {results['df_residual']} residual")
     journal.say()
     journal.say("          strongest positive z")
-    journal.say("contrast        z  at (mm)              truth at (mm)        apart (mm)")
+    journal.say("contrast        z  at (mm)               truth at (mm)         apart (mm)")
     for contrast in results["contrasts"]:
         found = contrast["strongest_positive"]
         journal.say(
-            f"{contrast['name']:<10} {statistic(found['z']):>6}  {_millimetres(found['mm']):<19}  "
-            f"{_millimetres(contrast['truth_mm']):<19}  {contrast['apart_mm']:10.1f}"
+            f"{contrast['name']:<10} {statistic(found['z']):>6}  {_millimetres(found['mm']):<20}  "
+            f"{_millimetres(contrast['truth_mm']):<20}  {contrast['apart_mm']:10.1f}"
         )
 
 
 def _millimetres(position: Sequence[float]) -> str:
-    return place(position).removesuffix(" mm")
+    return place(round(mm, 1) for mm in position).removesuffix(" mm")
 
 
 def _say_times(seconds: Mapping[str, float], journal: Journal) -> None:

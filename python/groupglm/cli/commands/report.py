@@ -74,8 +74,11 @@ def report(
     corrected.
 
     The page is one file, which loads nothing from elsewhere. It needs no images of subjects. It
-    leaves out what is computed from them: their comparison, and the data at the peaks. Maps of
-    surfaces are drawn, and their clusters found, on the meshes that "groupglm fit --surfaces" had.
+    leaves out what is computed from them: their comparison, and the data at the peaks.
+
+    Surfaces are not given here: a model holds the meshes that "groupglm fit --surfaces" had, and
+    its maps are drawn, and their clusters found, on these. A model that was fitted without meshes
+    has a page of tables and charts; fit it again with --surfaces for pictures.
 
     \b
     Examples

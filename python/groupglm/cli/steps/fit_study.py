@@ -302,7 +302,8 @@ def _strongest(
 
 
 def _peak(found: Extreme) -> dict[str, Any]:
-    """Return a value and its place: in mm, or in words if places have no position."""
-    if np.isnan(found.position).any():
-        return {"z": found.value, "place": found.where}
-    return {"z": found.value, "mm": [round(mm, 3) for mm in found.position]}
+    """Return a value and its place: in mm if it has a position, in words if these say more."""
+    known = not np.isnan(found.position).any()
+    position = {"mm": [round(mm, 3) for mm in found.position]} if known else {}
+    words = {} if known and found.where == place(found.position) else {"place": found.where}
+    return {"z": found.value, **words, **position}

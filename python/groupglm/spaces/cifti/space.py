@@ -128,8 +128,9 @@ class CiftiSpace(CompositeSpace):
     def describe_place(self, place: int) -> str:
         """Name a place: ``vertex 4012, CORTEX_LEFT``, ``(-9, -18, 6) mm, THALAMUS_LEFT``."""
         name, space, own = self._at(place)
-        words = space.describe_place(own).removesuffix(f", {side_of(name)}")
-        return f"{words}, {self._structures[place]}"
+        words, structure = space.describe_place(own), self._structures[place]
+        side = side_of(name)
+        return words.replace(f", {side}", f", {structure}", 1) if side else f"{words}, {structure}"
 
     def read_row(
         self, source: CiftiSource, out: NDArray[np.float32] | NDArray[np.float64]

@@ -14,6 +14,7 @@ import numpy as np
 
 from groupglm.errors import ArgumentError
 from groupglm.messages import argument
+from groupglm.runtime.rounding import place as position_words
 from groupglm.spaces.base import Part, RowStream, Space
 from groupglm.spaces.checks import checked_keep, checked_rows
 from groupglm.spaces.surface.hemisphere_source import AbsentHemisphere, HemisphereSource
@@ -373,8 +374,14 @@ class HemisphereSpace(Space):
         return f"{self.n_vertices} vertices of the {self.side} hemisphere"
 
     def describe_place(self, place: int) -> str:
-        """Name a vertex by its number in the mesh: ``vertex 4012, left``."""
-        return f"vertex {self.numbers(np.array([place]))[0]}, {self.side}"
+        """Name a vertex by its number, and its place if there is a mesh.
+
+        ``vertex 4012, left``, or ``vertex 4012, left, (-41.8, -17.7, 62) mm``.
+        """
+        text = f"vertex {self.numbers(np.array([place]))[0]}, {self.side}"
+        if self.mesh is None:
+            return text
+        return f"{text}, {position_words(np.round(self.coordinates(np.array([place]))[0], 1))}"
 
     def name_places(self, places: NDArray[np.integer]) -> str:
         """Name the first five of several vertices by their numbers in the mesh."""
