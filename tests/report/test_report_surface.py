@@ -210,7 +210,9 @@ def test_a_viewer_of_a_pair_of_32_thousand_vertices_is_small() -> None:
 
 def test_the_program_on_the_page_fits_both_hemispheres(page: str, model: SecondLevelModel) -> None:
     names: dict[str, Any] = {}
-    code = html.unescape(re.search(r'<pre id="script"><code>(.*?)</code>', page, re.DOTALL)[1])
+    found = re.search(r'<pre id="script"><code>(.*?)</code>', page, re.DOTALL)
+    assert found is not None
+    code = html.unescape(found[1])
     exec(compile(code.rsplit("report = ", 1)[0], "page", "exec"), names)  # noqa: S102 - our output
     again, z_map = names["model"].compute_contrast("group"), model.compute_contrast("group")
     for side in SIDES:
