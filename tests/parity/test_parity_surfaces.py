@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from nilearn.datasets import load_fsaverage
 from nilearn.glm.second_level import SecondLevelModel as NilearnModel
+from nilearn.reporting import get_clusters_table as nilearn_table
 from nilearn.surface import SurfaceImage
 
-from groupglm import SecondLevelModel
+from groupglm import SecondLevelModel, get_clusters_table
 from reference.data import data_dir
 
 SIDES = ("left", "right")
@@ -78,3 +79,41 @@ def test_an_effect_against_the_formula(images: list[Any]) -> None:
     own = np.concatenate([t.data.parts[side] for side in SIDES])[everywhere]
     expected = rows.mean(axis=0) / (rows.std(axis=0, ddof=1) / np.sqrt(20))
     np.testing.assert_allclose(own, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"two_sided": True}, {"cluster_threshold": 6}])
+def test_a_table_of_clusters_is_that_of_nilearn(images: list[Any], options: Any) -> None:
+    """The same clusters, peaks and sizes, of single maps; nilearn's are in order of vertices."""
+    columns = ["Cluster ID", "Hemisphere", "Peak Stat", "Cluster Size (vertices)"]
+    image = images[3]
+    values = np.concatenate([np.ravel(image.data.parts[side]) for side in SIDES])
+    threshold = float(np.quantile(np.abs(values), 0.93))
+    theirs, their_maps = nilearn_table(image, threshold, return_label_maps=True, **options)
+    ours, maps = get_clusters_table(image, threshold, return_label_maps=True, **options)
+    assert list(ours) == list(theirs) == columns
+    assert len(ours) == len(theirs) > 20
+    assert len(maps) == len(their_maps)
+
+    def clusters(label_maps: list[Any]) -> set[tuple[int, str, frozenset[int]]]:
+        """Return the tail, the hemisphere and the vertices of each cluster."""
+        return {
+            (tail, side, frozenset(np.flatnonzero(labels == number).tolist()))
+            for tail, label_map in enumerate(label_maps)
+            for side in SIDES
+            for labels in [np.ravel(label_map.data.parts[side])]
+            for number in np.unique(labels[labels > 0])
+        }
+
+    own = clusters(maps)
+    assert own == clusters(their_maps)
+    assert len(own) == len(ours)
+    peaks = []
+    for tail, side, vertices in own:
+        part = np.ravel(image.data.parts[side])[sorted(vertices)]
+        peaks.append((side, float(part.min() if tail else part.max()), len(vertices)))
+    rows = ours[columns[1:]].itertuples(index=False, name=None)
+    assert sorted((side, float(peak), int(size)) for side, peak, size in rows) == sorted(peaks)
+    positive = theirs[theirs["Peak Stat"] > 0][columns[1:]].itertuples(index=False, name=None)
+    assert sorted((side, float(peak), int(size)) for side, peak, size in positive) == sorted(
+        peak for peak in peaks if peak[1] > 0
+    )
