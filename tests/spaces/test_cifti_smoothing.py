@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from groupglm import SecondLevelModel
+from groupglm.errors import ImageError
 from groupglm.spaces.surface.mesh import Mesh
 from groupglm.spaces.surface.smoothing import iterations_of
 from reference.meshes import folded, graph_of
@@ -104,3 +105,45 @@ def test_an_image_is_read_once_to_find_the_mask_and_to_be_smoothed(
     ]
     assert sorted(counts) == sorted([*map(str, files), *map(str, files)])
     np.testing.assert_array_equal(*effects)
+
+
+def test_missing_values_count_as_zero_but_not_places_without_any(
+    images: list[Any], inside: tuple[NDArray[np.intp], NDArray[np.bool_]]
+) -> None:
+    vertices, _ = inside
+    mesh = Mesh("folded", POINTS, FACES, "anatomical")
+    model = SecondLevelModel(smoothing_fwhm=FWHM, surfaces=mesh, missing="zero")
+    model = model.fit(images, design_matrix=pd.DataFrame({"one": np.ones(N)}))
+    found = model.compute_contrast("one", output_type="effect_size").get_fdata()[0]
+    graph = graph_of(FACES.astype(np.intp), len(POINTS))
+    axis = images[0].header.get_axis(1)
+    ijk = tuple(axis.voxel[axis.name != "CIFTI_STRUCTURE_CORTEX_LEFT"].T)
+    sigma = FWHM / 2 / np.sqrt(8 * np.log(2))  # in voxels of 2 mm
+    smoothed = []
+    for image in images:
+        row = np.nan_to_num(image.get_fdata()[0])
+        cortex, volume = np.full(len(POINTS), np.nan), np.full(SHAPE, np.nan)
+        cortex[vertices], volume[ijk] = row[: len(vertices)], row[len(vertices) :]
+        cortex = neighbour_means(cortex, graph, iterations_of(FWHM, mesh))
+        volume = gaussian_of_present(volume, [sigma] * 3)
+        smoothed.append(np.concatenate([cortex[vertices], volume[ijk]]))
+    # Float64 images are smoothed in double; the mean is rounded to float32.
+    np.testing.assert_allclose(found, np.mean(smoothed, axis=0), rtol=1e-6, atol=1e-7)
+    assert (np.asarray(model.n_observations_.get_fdata()) == N).all()
+
+
+@pytest.mark.parametrize("part", ["vertices", "voxels"])
+def test_an_image_may_lack_all_vertices_or_all_voxels(
+    images: list[Any], inside: tuple[NDArray[np.intp], NDArray[np.bool_]], part: str
+) -> None:
+    own = slice(len(inside[0])) if part == "vertices" else slice(len(inside[0]), None)
+    images[1].dataobj[0, own] = np.nan
+    mesh = Mesh("folded", POINTS, FACES, "anatomical")
+    model = SecondLevelModel(smoothing_fwhm=FWHM, surfaces=mesh)
+    model.fit(images, design_matrix=pd.DataFrame({"one": np.ones(N)}))
+    counts = model.n_observations_.get_fdata()[0]
+    assert (counts[own] <= N - 1).all()
+    assert counts.max() == N
+    images[1].dataobj[0] = np.nan
+    with pytest.raises(ImageError, match=r"image 2 in memory: all .* are NaN or infinite"):
+        model.fit(images, design_matrix=pd.DataFrame({"one": np.ones(N)}))

@@ -26,11 +26,17 @@ __all__ = ["member_sources"]
 
 
 def member_sources(
-    source: CiftiSource, axis: BrainAxis, members: Mapping[str, Space]
+    source: CiftiSource, axis: BrainAxis, members: Mapping[str, Space], fill: float | None = None
 ) -> CompositeSource:
-    """Read a map, and return its values as an input of each member; NaN where it has none."""
+    """Read a map, and return its values as an input of each member; NaN where it has none.
+
+    Its own missing values are replaced by `fill`, which vertices and voxels beyond the file's axes
+    are not: they have no value in any image, and are in no mean of neighbours.
+    """
     values = source.read()
     dtype = np.float32 if values.dtype == np.float32 else np.float64
+    if fill is not None:
+        values = np.where(np.isnan(values), np.asarray(fill, values.dtype), values)
     made: dict[str, Any] = {}
     for name in members:
         indices, positions = axis.in_order[name]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -34,10 +34,18 @@ if TYPE_CHECKING:
     from groupglm.spaces.base import RowStream
     from groupglm.spaces.statistic import Statistic
     from groupglm.spaces.surface.mesh import Mesh
+    from groupglm.spaces.volume.reading.source import VolumeSource
 
 __all__ = ["CiftiSpace"]
 
 _INTENT = "ConnDenseScalar"
+
+
+class _SomeVoxels(VolumeSpace):
+    """Voxels that may all lack values, because an image has vertices too."""
+
+    def _check_any_finite(self, source: VolumeSource, row: NDArray[Any]) -> None:
+        """Leave it to the space of all grayordinates."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,13 +140,33 @@ class CiftiSpace(CompositeSpace):
         side = side_of(name)
         return words.replace(f", {side}", f", {structure}", 1) if side else f"{words}, {structure}"
 
+    @property
+    def _fill(self) -> float | None:
+        """The value that replaces missing values before smoothing."""
+        members: Any = self.members.values()
+        fills = {own.preparation.fill for own in members if own.preparation is not None} - {None}
+        return fills.pop() if fills else None
+
+    @cached_property
+    def _without_fill(self) -> CompositeSpace:
+        """The members, which leave missing values as they are."""
+        members: dict[str, Any] = dict(self.members)
+        for name, own in members.items():
+            preparation = own.preparation and replace(own.preparation, fill=None)
+            if isinstance(own, VolumeSpace):
+                members[name] = _SomeVoxels(own.grid, own.indices, preparation)
+            else:
+                members[name] = replace(own, preparation=preparation)
+        return CompositeSpace(members)
+
     def read_row(
         self, source: CiftiSource, out: NDArray[np.float32] | NDArray[np.float64]
     ) -> Zeros | None:
         """Read a map into a row."""
         zeros = None
         if self.mixes_places:
-            zeros = super().read_row(member_sources(source, self.axis, self.members), out)
+            own = member_sources(source, self.axis, self.members, self._fill)
+            zeros = self._without_fill.read_row(own, out)
         else:
             self.read_stored(source, out)
             if self.zero_is_missing:
