@@ -358,6 +358,9 @@ class _Reader:
     def reader_of(self, role: str) -> Any:
         return self
 
+    def name_of(self, source: _Input, inside: NDArray[np.bool_]) -> str:
+        return source.name
+
 
 @each_model
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

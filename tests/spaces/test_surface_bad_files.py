@@ -413,3 +413,18 @@ def test_an_image_without_values_is_named(tmp_path: Path) -> None:
     write_gifti(files["right"][2], np.full(N["right"], np.inf, "f4"))
     with pytest.raises(ImageError, match=r"sub-03_hemi-L"):
         fit(files)
+
+
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_the_file_that_holds_an_infinite_value_is_named(tmp_path: Path, is_masked: bool) -> None:
+    files = pairs_of_files(tmp_path, COUNT)
+    wrong = VALUES["right"][2].copy()
+    wrong[4] = np.inf
+    write_gifti(files["right"][2], wrong)
+    mask = {side: gifti(np.ones(n, np.float32)) for side, n in N.items()} if is_masked else None
+    for memory in (None, str(tmp_path / "cache"), str(tmp_path / "cache")):
+        with pytest.raises(ImageError, match=r"^[^ ]*sub-03_hemi-R[^ ]*: 1 infinite value;"):
+            fit(files, mask_img=mask, memory=memory)
+    write_gifti(files["left"][2], np.full(N["left"], -np.inf, "f4"))
+    with pytest.raises(ImageError, match=r"sub-03_hemi-L\S* and \S*sub-03_hemi-R\S*: 31 infinite"):
+        fit(files, mask_img=mask)

@@ -26,7 +26,7 @@ from groupglm import _core
 from groupglm.engine.occupied import Occupied
 from groupglm.engine.occupied_rows import OccupiedPlan, OccupiedRows
 from groupglm.engine.reading import Reading
-from groupglm.engine.rows import CHUNK, Reader, chunk_ends, read_rows, row_dtype
+from groupglm.engine.rows import CHUNK, Reader, chunk_ends, read_rows, readers_of, row_dtype
 from groupglm.errors import ArgumentError, ImageError
 from groupglm.models.base import Spreads
 from groupglm.runtime.naming import counted
@@ -75,7 +75,7 @@ def accumulate(sources: Sequence[Any], space: Reader, plan: Plan, reading: Readi
         )
         if reading.keep is not None:
             batches = reading.keep.keeping(batches)
-        filled = _filled_by_batches(batches, sources, plan, reading, chunks)
+        filled = _filled_by_batches(batches, sources, space, plan, reading, chunks)
     total: Accumulator = _merged(filled, reading)
     return total
 
@@ -98,7 +98,7 @@ def accumulate_occupied(
     sources, chunks = _in_reading_order(sources, plan), _chunks_of(sources, plan)
     rows = OccupiedRows(sources, space, reading, beside=plan.model.beside, chunks=chunks)
     occupied_plan = OccupiedPlan(plan, rows)
-    filled = _filled_by_batches(rows.batches(), sources, occupied_plan, reading, chunks)
+    filled = _filled_by_batches(rows.batches(), sources, space, occupied_plan, reading, chunks)
     total = _merged(filled, reading)
     return total.accumulator, rows.places
 
@@ -143,6 +143,7 @@ def _n_updaters(n_threads: int) -> int:
 def _filled_by_batches(
     batches: Generator[tuple[int, NDArray[Any]], None, None],
     sources: Sequence[Source],
+    space: Reader,
     plan: Plan | OccupiedPlan,
     reading: Reading,
     chunks: Sequence[int],
@@ -164,12 +165,21 @@ def _filled_by_batches(
                 accumulator.update(first, rows, n_updaters)
             except _core.InfiniteValueError as error:
                 row, count = error.args
+                reader = readers_of(space, plan.model.beside)[(first + row) % k]
                 raise ImageError(
-                    f"{sources[first + row].name}: {counted(count, 'infinite value')}; replace by "
-                    "NaN to treat as missing, or give a mask that leaves them out"
+                    f"{_with_infinite(sources[first + row], reader)}: "
+                    f"{counted(count, 'infinite value')}; replace by NaN to treat as missing, or "
+                    "give a mask that leaves them out"
                 ) from None
             if n_done in ends:
                 yield accumulator
+
+
+def _with_infinite(source: Source, reader: Reader) -> str:
+    """Read an input again, and return the name of its part that holds infinite values."""
+    row = np.empty(reader.n_values, source.dtype)
+    reader.read_row(source, row)
+    return reader.name_of(source, np.isinf(row))
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +215,9 @@ class _ChunkTask:
         )
         alone = Reading(n_threads=1)
         try:
-            (accumulator,) = _filled_by_batches(batches, sources, self.plan, alone, whole)
+            (accumulator,) = _filled_by_batches(
+                batches, sources, self.space, self.plan, alone, whole
+            )
         except ImageError as error:
             raise type(error)(f"{error} (on worker {worker_name()})") from error
         return accumulator, None if tally is None else (tally.counts, tally.all_whole), found

@@ -154,6 +154,10 @@ class CachedSpace:
         """Return what reads a row of a role beside an image; from the cache too."""
         return CachedSpace(self._space.reader_of(role), self._rows)
 
+    def name_of(self, source: Source, inside: NDArray[np.bool_]) -> str:
+        """Return the name of an input as the space does."""
+        return self._space.name_of(source, inside)
+
     def read_row(
         self, source: Source, out: NDArray[np.float32] | NDArray[np.float64]
     ) -> Zeros | None:

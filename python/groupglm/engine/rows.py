@@ -61,6 +61,10 @@ class Reader(Protocol):
         """Return what reads a row of that role beside an image, of `groupglm.models.base.ROLES`."""
         ...
 
+    def name_of(self, source: Any, inside: NDArray[np.bool_]) -> str:
+        """Return the name of an input, or of those parts of it that have some of the places."""
+        ...
+
 
 def readers_of(space: Reader, beside: Sequence[str]) -> tuple[Reader, ...]:
     """Return what reads each row of an image: its own, and those of some roles beside it."""

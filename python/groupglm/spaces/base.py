@@ -176,6 +176,12 @@ class Space(Places, Protocol):
         """
         ...
 
+    def name_of(self, source: Any, inside: NDArray[np.bool_]) -> str:
+        """Return the name of an input, or of those parts of it that have some of the places."""
+        del inside
+        name: str = source.name
+        return name
+
     def background(
         self,
         mean: NDArray[np.float64],

@@ -102,6 +102,17 @@ class CompositeSpace(CompositePlaces, Space):
             all(zeros.all_whole for zeros in every),
         )
 
+    def name_of(self, source: Any, inside: NDArray[np.bool_]) -> str:
+        """Return the names of the members' inputs that have some of the places."""
+        members = getattr(source, "members", {})
+        return " and ".join(
+            dict.fromkeys(
+                members[name].name if name in members else source.name
+                for name, _, own in self._stretches
+                if inside[own].any()
+            )
+        )
+
     def read_stored(self, source: Any, out: NDArray[np.float32] | NDArray[np.float64]) -> None:
         """Read the members' inputs as they are stored."""
         for name, space, own in self._stretches:
