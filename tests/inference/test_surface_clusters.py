@@ -10,7 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from groupglm import cluster_level_inference, get_clusters_table, threshold_stats_img
+from groupglm import (
+    cluster_level_inference,
+    get_clusters_table,
+    non_parametric_inference,
+    threshold_stats_img,
+)
 from groupglm.inference.arguments import refuse_clusters
 from groupglm.inference.cluster_table import tabulate
 from groupglm.inference.peaks import find_clusters
@@ -22,6 +27,7 @@ from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.space import VolumeSpace
 from reference.clusters import graph_labels
 from reference.meshes import areas_of, folded, graph_of, write_surface
+from reference.surface_files import gifti_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -248,3 +254,27 @@ def test_an_area_of_zero_is_named() -> None:
         tabulate(space, smooth("left", 0), 1.0, two_sided=False, cluster_threshold=1)
     outside = np.arange(642) != 7
     assert space.restrict(outside).weights() is not None
+
+
+@pytest.mark.parametrize("asked", [{"threshold": 0.01}, {"tfce": True}])
+def test_a_permutation_test_refuses_clusters_before_it_reads(
+    tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    design = pd.DataFrame({"one": np.ones(4)})
+    files = [tmp_path / f"sub-{number}_hemi-L.func.gii" for number in range(4)]
+    for file in files:
+        # What the header says is right, and reading the values would fail.
+        file.write_text(gifti_text(np.ones(30, np.float32), data="no numbers"))
+    with pytest.raises(ValueError, match="need its mesh; give surfaces"):
+        non_parametric_inference(files, design_matrix=design, n_perm=10, **asked)
+    table = pd.DataFrame(np.ones((4, 3)), columns=list("abc"))
+    read = {"n": 0}
+
+    def reading(*_: Any) -> None:
+        read["n"] += 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("groupglm.spaces.table.space.RegionSpace.read_row", reading)
+        with pytest.raises(ValueError, match="have no neighbours"):
+            non_parametric_inference(table, design_matrix=design, n_perm=10, **asked)
+    assert read["n"] == 0

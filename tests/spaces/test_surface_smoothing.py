@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -229,3 +230,42 @@ def test_each_file_is_read_once_whatever_the_memory(
         assert set(counts.values()) == {1}
     for side in SIDES:
         np.testing.assert_array_equal(*(getattr(image, side).darrays[0].data for image in found))
+
+
+@pytest.mark.parametrize("how", ["smoothed", "from the cache", "zero_is_missing", "in one pass"])
+def test_a_mean_of_zero_is_not_background(tmp_path: Path, how: str) -> None:
+    values = images(4)
+    values["left"][:, 7] = [1, -1, 2, -2]
+    values["right"][:, 9] = 0
+    if how == "zero_is_missing":
+        values["left"][:, 7] = [0, 0, 0, 0]
+        values["right"][:, 11] = [1, -1, 0, 0]
+    files, surfaces = written(tmp_path, values)
+    options: dict[str, Any] = {
+        "smoothed": {"smoothing_fwhm": FWHM, "surfaces": surfaces},
+        "from the cache": {"memory": str(tmp_path / "cache")},
+        "zero_is_missing": {"zero_is_missing": True},
+        "in one pass": {},
+    }[how]
+    for _ in range(2):
+        model = SecondLevelModel(**options).fit(files, design_matrix=_ones(4))
+        left, right = (own.agg_data() for own in model.masker_.mask_img_.parts.values())
+        assert left[7] == (how != "zero_is_missing")
+        assert right[11] == 1
+        assert right[9] == 0
+
+
+def _ones(n: int) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame({"one": np.ones(n)})
+
+
+def test_a_width_that_does_not_smooth_is_told_once(tmp_path: Path) -> None:
+    files, surfaces = written(tmp_path, images(4))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = SecondLevelModel(smoothing_fwhm=1.0, surfaces=surfaces)
+        model.fit(files, design_matrix=_ones(4)).compute_contrast("one")
+    told = [str(one.message) for one in caught if "nothing is smoothed" in str(one.message)]
+    assert len(told) == 2  # one for each hemisphere

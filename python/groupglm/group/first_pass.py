@@ -13,6 +13,7 @@ from groupglm.engine.reading import RangesToo, Reading
 from groupglm.engine.reduce import accumulate_occupied, union, value_range
 from groupglm.group.fit_options import FitOptions, batch_bytes, room_for_values
 from groupglm.models.ols import OLS
+from groupglm.spaces.zeros import ZeroTally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     # A mean of images, and the number of images that have each place.
     Mean: TypeAlias = tuple[NDArray[np.float64], NDArray[Any]]
 
-__all__ = ["background", "mean_once", "range_and_mean_once", "range_once"]
+__all__ = ["background", "mean_once", "range_and_mean_once", "range_once", "zero_only_outside"]
 
 
 def mean_once(sources: Sequence[Source], options: FitOptions) -> Mean:
@@ -116,10 +117,31 @@ def _mean_image(
         fill=options.fill,
         batch_bytes=batch_bytes(sources, space, constant, options),
         ranges=ranges,
+        tally=ZeroTally(0) if space.only_zeros_are_outside else None,
     )
     seen, occupied = accumulate_occupied(sources, space, constant, reading)
     mean, n_observations = constant.mean(seen, options.n_threads)
+    if reading.tally is not None:
+        mean = zero_only_outside(mean, n_observations, reading.tally.counts, space)
     return occupied.spread(mean), occupied.spread(n_observations, len(sources))
+
+
+def zero_only_outside(
+    mean: NDArray[np.float64],
+    n_observations: NDArray[Any],
+    n_zeros: NDArray[Any],
+    space: Space,
+) -> NDArray[np.float64]:
+    """Return a mean that is zero only where all values are zero, if such places are outside.
+
+    Values may have a mean of exactly zero by chance, which is no sign of a place outside.
+
+    Shapes: all (n_values,).
+    """
+    if not space.only_zeros_are_outside:
+        return mean
+    n_zero_values = 0 if space.zero_is_missing else n_zeros
+    return np.where((mean == 0) & (n_zero_values < n_observations), np.inf, mean)
 
 
 def background(

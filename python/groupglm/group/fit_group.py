@@ -23,6 +23,7 @@ from groupglm.group.first_pass import (
     mean_once,
     range_and_mean_once,
     range_once,
+    zero_only_outside,
 )
 from groupglm.group.fit_options import FitOptions, batch_bytes, room_for_values
 from groupglm.group.fitted_group import FittedGroup
@@ -72,6 +73,8 @@ def _fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fi
     n_inside = max(1, options.n_threads // len(sources))
     everywhere = masking.everywhere(sources, clip=None, fill=options.fill, n_threads=n_inside)
     space = masking.inside(everywhere)
+    if options.check_space is not None:
+        options.check_space(everywhere if space is None else space)
     finds_mask_first = space is None and (
         everywhere.mixes_places or options.memory.location is not None
     )
@@ -191,8 +194,7 @@ def _read_and_find_mask(
     if plan.model.beside:
         # What is zero in the images is background also where nobody has a weight.
         mean = np.where((n_observations == 0) & (fit.n_zeros > 0), 0.0, mean)
-    if everywhere.only_zeros_are_outside:  # a mean of zero is no sign of it
-        mean = np.where((mean == 0) & (fit.n_zeros < n_observations), np.inf, mean)
+    mean = zero_only_outside(mean, n_observations, fit.n_zeros, everywhere)
     n_elsewhere = 0 if plan.model.beside[:1] in (("variance",), ("weight",)) else n_images
     whole = occupied.spread(mean), occupied.spread(n_observations, n_elsewhere)
     keep = background(options.masking, everywhere, *whole, n_images, plan.rank)

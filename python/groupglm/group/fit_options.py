@@ -11,7 +11,7 @@ from groupglm.engine.rows import BATCH_BYTES, CHUNK, row_dtype
 from groupglm.runtime.budget import batch_bytes_within, fit_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import joblib
 
@@ -46,6 +46,8 @@ class FitOptions:
         Whether the fit keeps the images' rows for later uses; not on a cluster.
     cache : RowFolder, optional
         The folder of `memory`, if it has one.
+    check_space : callable, optional
+        Called with the space of the images before they are read; it may raise.
     """
 
     masking: Masking
@@ -56,6 +58,7 @@ class FitOptions:
     memory_budget: int
     keep_rows: bool = False
     cache: RowFolder | None = None
+    check_space: Callable[[Space], None] | None = None
 
     def __post_init__(self) -> None:
         if self.cache is None and self.memory.location is not None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["ImageData", "permute_group", "rearrangement_of"]
+__all__ = ["ImageData", "permute_group", "rearrangement_of", "refuse_without_neighbours"]
 
 
 @dataclass(eq=False)
@@ -70,6 +70,14 @@ class ImageData:
         return self.rows.space.name_places(columns)
 
 
+def refuse_without_neighbours(space: Space, options: PermutationOptions) -> None:
+    """Refuse the options of clusters and TFCE where the neighbours of places are not known."""
+    if options.threshold is not None:
+        refuse_clusters(space, "threshold", f"is {options.threshold:g}")
+    if options.tfce is not None:
+        refuse_clusters(space, "tfce", "is given")
+
+
 def permute_group(
     group: FittedGroup,
     data: ImageData,
@@ -87,10 +95,7 @@ def permute_group(
         warn_caller(
             argument("two_sided_test") + " has no effect on an F contrast, which has one tail"
         )
-    if options.threshold is not None:
-        refuse_clusters(group.space, "threshold", f"is {options.threshold:g}")
-    if options.tfce is not None:
-        refuse_clusters(group.space, "tfce", "is given")
+    refuse_without_neighbours(group.space, options)
     parametric = group.result.contrast(contrast)
     result = permutation_test(
         group.result.X,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,7 +19,11 @@ from groupglm.group.beside_checks import check_beside, refuse_clashing_names, re
 from groupglm.group.fit_group import fit_group
 from groupglm.group.fit_options import FitOptions
 from groupglm.inference.permutation.arrays import PermutationOutputs, resumable
-from groupglm.inference.permutation.group_test import ImageData, permute_group
+from groupglm.inference.permutation.group_test import (
+    ImageData,
+    permute_group,
+    refuse_without_neighbours,
+)
 from groupglm.inference.permutation.missing_values import refuse_missing
 from groupglm.inference.permutation.options import PermutationOptions, Scale, options_among
 from groupglm.inference.permutation.planning import check_exchange
@@ -414,6 +419,7 @@ def _fit(
             progress=options.progress,
             memory_budget=check_memory_budget(None),
             keep_rows=True,
+            check_space=partial(refuse_without_neighbours, options=options),
         ),
     )
     check_beside(group, rows.labels or [source.name for source in sources])

@@ -121,7 +121,7 @@ class CiftiMasking:
             width = check_fwhm(self.smoothing_fwhm)
             done = SurfacePreparation(self.zero_is_missing, fill if width else None, width)
             prepared = replace(member, preparation=done)
-            _ = prepared.n_iterations  # needs a mesh, and refuses a width that is none of it
+            prepared.check_smoothing()
             return prepared
         sigma_voxels(member.grid, self.smoothing_fwhm, name="smoothing_fwhm")  # refuses wrong ones
         fwhm = plain_fwhm(self.smoothing_fwhm)

@@ -19,7 +19,12 @@ from groupglm.spaces.base import Part, RowStream, Space
 from groupglm.spaces.checks import checked_keep, checked_rows
 from groupglm.spaces.surface.hemisphere_source import AbsentHemisphere, HemisphereSource
 from groupglm.spaces.surface.preparation import Preparation
-from groupglm.spaces.surface.smoothing import achieved_fwhm, iterations_of, smooth_rows
+from groupglm.spaces.surface.smoothing import (
+    achieved_fwhm,
+    iterations_of,
+    smooth_rows,
+    warn_of_no_smoothing,
+)
 from groupglm.spaces.surface.values import values_of_rows
 from groupglm.spaces.zeros import Zeros
 
@@ -127,8 +132,15 @@ class HemisphereSpace(Space):
         fwhm = 0.0 if self.preparation is None else self.preparation.smoothing_fwhm
         if not fwhm:
             return 0
-        mesh = self.needed_mesh()
-        return iterations_of(fwhm, mesh, self.known_areas(), name="smoothing_fwhm")
+        return iterations_of(fwhm, self.needed_mesh(), self.areas, name="smoothing_fwhm")
+
+    def check_smoothing(self) -> None:
+        """Refuse a width without a mesh, or that is none of it; warn if it does not smooth."""
+        if not self.preparation_options:
+            return
+        fwhm, mesh = self.preparation_options["smoothing_fwhm"], self.needed_mesh()
+        self.known_areas()  # warns of those of an inflated surface
+        warn_of_no_smoothing(fwhm, mesh, self.areas, name="smoothing_fwhm")
 
     @property
     def mixes_places(self) -> bool:

@@ -96,7 +96,7 @@ class SurfaceMasking:
         preparation = Preparation(self.zero_is_missing, fill, self.smoothing_fwhm)
         space = everywhere_of(sources, self.geometry, preparation)
         for member in space.members.values():
-            _ = member.n_iterations  # needs a mesh, and refuses a width that is none of it
+            member.check_smoothing()
         return space
 
     def _without_smoothing(

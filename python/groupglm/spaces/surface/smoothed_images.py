@@ -14,7 +14,13 @@ from groupglm.errors import ArgumentError
 from groupglm.spaces.surface.masking import everywhere_of
 from groupglm.spaces.surface.reading.opening import grouped, is_pair, open_several
 from groupglm.spaces.surface.reading.surface_image import is_surface_image, n_axes_of
-from groupglm.spaces.surface.smoothing import achieved_fwhm, check_fwhm, iterations_of, smooth_rows
+from groupglm.spaces.surface.smoothing import (
+    achieved_fwhm,
+    check_fwhm,
+    iterations_of,
+    smooth_rows,
+    warn_of_no_smoothing,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,6 +81,8 @@ def _smoothed(images: Sequence[_Image], width: float, geometry: Geometry) -> Ite
         side: iterations_of(width, own.needed_mesh(), own.known_areas()) if width else 0
         for side, own in members.items()
     }
+    for own in members.values() if width else ():
+        warn_of_no_smoothing(width, own.needed_mesh(), own.areas)
     meshes = {side: own.mesh for side, own in members.items() if own.mesh is not None}
     done = [
         f"{side} {achieved_fwhm(n, members[side].needed_mesh(), members[side].areas):.4g} mm"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from groupglm.spaces.surface.mesh import Mesh
 
-__all__ = ["achieved_fwhm", "check_fwhm", "iterations_of", "smooth_rows"]
+__all__ = ["achieved_fwhm", "check_fwhm", "iterations_of", "smooth_rows", "warn_of_no_smoothing"]
 
 _FWHM_OF_SIGMA = math.sqrt(8.0 * math.log(2.0))
 _EMPIRICAL = 1.14
@@ -70,11 +70,6 @@ def iterations_of(
     groupglm.errors.ArgumentError
         If the width exceeds the longest edge of the box around the mesh.
 
-    Warns
-    -----
-    UserWarning
-        If the vertices lie too far apart for so little smoothing.
-
     Examples
     --------
     On a mesh whose vertices have 2 mm2 each:
@@ -94,12 +89,6 @@ def iterations_of(
         )
     sigma = fwhm / _FWHM_OF_SIGMA
     n = math.floor(_EMPIRICAL * 4 * math.pi * sigma**2 / (_PLACES * _mean_area(mesh, areas)) + 0.5)
-    if fwhm > 0 and n == 0:
-        warn_caller(
-            f"{name} is {fwhm:g} mm, but the vertices of {mesh.name} lie too far apart for it: "
-            f"nothing is smoothed there; one iteration smooths by "
-            f"{achieved_fwhm(1, mesh, areas):.3g} mm"
-        )
     if n > _MOST_ITERATIONS:
         raise ArgumentError(
             name,
@@ -108,6 +97,18 @@ def iterations_of(
             remedy="are its coordinates in mm?",
         )
     return n
+
+
+def warn_of_no_smoothing(
+    fwhm: float, mesh: Mesh, areas: NDArray[np.float64] | None = None, *, name: str = "fwhm"
+) -> None:
+    """Warn if the vertices of a mesh lie too far apart for so little smoothing."""
+    if fwhm > 0 and iterations_of(fwhm, mesh, areas, name=name) == 0:
+        warn_caller(
+            f"{name} is {fwhm:g} mm, but the vertices of {mesh.name} lie too far apart for it: "
+            f"nothing is smoothed there; one iteration smooths by "
+            f"{achieved_fwhm(1, mesh, areas):.3g} mm"
+        )
 
 
 def achieved_fwhm(n_iterations: int, mesh: Mesh, areas: NDArray[np.float64] | None = None) -> float:
