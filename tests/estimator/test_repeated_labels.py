@@ -138,6 +138,41 @@ def test_subjects_that_do_not_match_the_maps(files: list[str], case: str) -> Non
         t_of(files, subjects=labels)
 
 
+class FirstLevel:
+    """The least a first-level model can be; its maps must not be computed."""
+
+    subject_label: str | None = None
+
+    def __init__(self, label: str | None) -> None:
+        self.subject_label = label
+
+    def compute_contrast(self, contrast_def: Any, *, output_type: str) -> Any:
+        raise AssertionError(contrast_def, output_type)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"subjects": WHO[:-1]}, r"subjects has shape \(11,\)"),
+        ({"subjects": [None, *WHO[1:]]}, "subjects has a missing label in row 1"),
+        ({"subjects": [f"s{number}" for number in range(N)]}, "no subject has two"),
+        ({}, "subjects is None"),
+    ],
+)
+def test_labels_of_first_level_models_are_checked_by_fit(
+    labels: dict[str, Any], message: str
+) -> None:
+    models = [FirstLevel(None) for _ in WHO]
+    model = SecondLevelModel(MASK, model="repeated measures")
+    with pytest.raises(ValueError, match=message):
+        model.fit(models, design_matrix=ONE, **labels)
+    assert not hasattr(model, "second_level_input_")
+    # What is right is fitted when a contrast is asked for.
+    model.fit(models, design_matrix=ONE, subjects=WHO)
+    with pytest.raises(ValueError, match="cannot be computed"):
+        model.compute_contrast("one", "faces")
+
+
 def test_labels_may_join_subjects(files: list[str]) -> None:
     sites = [{"01": "x", "02": "x", "03": "y", "04": "y", "05": "z"}[who] for who in WHO]
     np.testing.assert_allclose(t_of(files, subjects=sites), wanted_t(sites), rtol=2e-7)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from groupglm.engine.row_cache import check_memory
 from groupglm.estimator.fitted_model import FittedModel
-from groupglm.estimator.model_fits import ModelFits, fit_kind
+from groupglm.estimator.model_fits import ModelFits, check_kind, fit_kind
 from groupglm.group.beside_checks import refuse_smoothing
 from groupglm.group.fit_options import FitOptions
 from groupglm.group.fitted_group import MISSING, Missing
@@ -160,6 +160,8 @@ class GroupModel(FittedModel):
         self._fits = ModelFits(cohort, partial(fit_kind, cohort, model, options), read)
         if cohort.has_one_kind:
             self._fits.of(None)
+        elif cohort.has_one_design:
+            check_kind(cohort, model)
         self.memory_ = options.memory
         self.confounds_ = confounds
         self.second_level_input_ = cohort.given

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.inputs import LabelledCohort
-    from groupglm.models.base import Model
+    from groupglm.inputs.aligning import AlignedDesign
+    from groupglm.models.base import Model, Plan
 
-__all__ = ["Kinds", "ModelFits", "check_fitted", "fit_kind"]
+__all__ = ["Kinds", "ModelFits", "check_fitted", "check_kind", "fit_kind"]
 
 
 class Kinds(Protocol):
@@ -159,6 +161,23 @@ def check_fitted(model: Any) -> None:
         )
 
 
+def check_kind(cohort: LabelledCohort, model: Model) -> None:
+    """Refuse what is wrong for each kind of maps, before any is asked for; it warns later."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _prepared(cohort.aligned(None), model)
+
+
+def _prepared(rows: AlignedDesign, model: Model) -> tuple[NDArray[Any], tuple[str, ...], Plan]:
+    """Return the design's matrix, the names of its columns, and the plan of the model for it."""
+    frame = rows.frame
+    matrix = check_design_matrix(frame, len(frame))
+    names = tuple(str(name) for name in frame.columns)
+    plan = with_labels_of(model, rows).prepare(matrix, names)
+    refuse_clashing_names(plan.column_names, len(names))
+    return matrix, names, plan
+
+
 def fit_kind(
     cohort: LabelledCohort, model: Model, options: FitOptions, first_level_contrast: Any
 ) -> tuple[FittedGroup, pd.DataFrame]:
@@ -166,16 +185,12 @@ def fit_kind(
     start = time.perf_counter()
     sources = cohort.open(first_level_contrast, same_grid=not options.masking.resamples)
     rows = cohort.aligned(first_level_contrast)
-    frame = rows.frame
-    model = with_labels_of(model, rows)
     beside = cohort.open_beside(
         first_level_contrast, sources, same_grid=not options.masking.resamples
     )
     n_images = len(sources)
-    matrix = check_design_matrix(frame, n_images)
-    names = tuple(str(name) for name in frame.columns)
-    plan = model.prepare(matrix, names)
-    refuse_clashing_names(plan.column_names, len(names))
+    check_design_matrix(rows.frame, n_images)
+    matrix, names, plan = _prepared(rows, model)
     if plan.rank == len(names):
         report_collinearity(matrix, names)
     group = fit_group(interleaved(sources, beside), plan, options)
@@ -186,7 +201,7 @@ def fit_kind(
         f"Computation of second level model done: {n_images} images at "
         f"{group.space.n_values} {many} in {time.perf_counter() - start:.2f} s."
     )
-    design = frame.copy()
+    design = rows.frame.copy()
     covariates = plan.column_names[len(names) :]
     for name, column in zip(covariates, group.result.X.T[len(names) :], strict=True):
         design[name] = column

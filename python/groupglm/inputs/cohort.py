@@ -65,6 +65,9 @@ class Cohort(Protocol):
         The design of the only kind of maps, or of the first.
     has_one_kind : bool
         Whether there is only one kind of maps, so that ``first_level_contrast`` chooses nothing.
+    has_one_design : bool
+        Whether all kinds of maps have the same rows, so that they can be checked before any is
+        asked for.
     """
 
     @property
@@ -73,6 +76,8 @@ class Cohort(Protocol):
     def first_design(self) -> pd.DataFrame: ...  # noqa: D102
     @property
     def has_one_kind(self) -> bool: ...  # noqa: D102
+    @property
+    def has_one_design(self) -> bool: ...  # noqa: D102
 
     def kind(self, first_level_contrast: Any) -> Hashable:
         """Check a first-level contrast, and return the kind of maps that it stands for."""
@@ -185,7 +190,7 @@ def _subjects(given: Any) -> list[str | None]:
 class ImageCohort:
     """A list of images, or one 4-D image: one kind of maps."""
 
-    has_one_kind = True
+    has_one_kind = has_one_design = True
 
     def __init__(
         self,
@@ -362,7 +367,7 @@ class TableCohort:
                 refuse_repeated_subjects(labels, self._designs[name].frame)
         self.given = self._table.frame
         self.first_design = self._designs[self._table.map_names[0]].frame
-        self.has_one_kind = len(self._designs) == 1
+        self.has_one_kind = self.has_one_design = len(self._designs) == 1
 
     def kind(self, first_level_contrast: Any) -> str:
         """Return the map name."""

@@ -107,6 +107,7 @@ class FirstLevelCohort:
     """
 
     has_one_kind = False
+    has_one_design = True
 
     def __init__(
         self,

@@ -79,7 +79,7 @@ class RegionCohort:
     Rows keep their order, and those of the design are matched to them by label.
     """
 
-    has_one_kind = True
+    has_one_kind = has_one_design = True
 
     def __init__(
         self,
