@@ -150,6 +150,15 @@ def _nested(table: pd.DataFrame) -> pd.DataFrame:
         (_nested, r"column 'region 1' .* 'missing\?' \(subject 'sub-30'\); write a number"),
         (lambda t: t.assign(sex="f"), "column 'sex' .* if 'sex' is no region, leave the column"),
         (lambda t: t.astype(str), "'region 0' of second_level_input holds no numbers.*to_numeric"),
+        (
+            lambda t: t.assign(path="sub.nii.gz"),
+            "column 'path' .*holds no numbers.*; a table of maps names its files in the column "
+            "'effects_map_path', beside 'subject_label' and 'map_name'",
+        ),
+        (
+            lambda t: t.assign(huge=[10**400, *[1] * 29]),
+            "infinite in 1 cell: subject 'sub-01', region huge",
+        ),
         (lambda t: t.assign(flag=True), "column 'flag' of second_level_input holds no numbers"),
         (lambda t: t.replace(t.iloc[3, 2], np.inf), "infinite in 1 cell: subject 'sub-04', region"),
         (lambda t: t.set_axis(["a", *REGIONS[:-2], "a"], axis=1), "region 'a' more than once"),

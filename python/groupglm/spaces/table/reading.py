@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Real
@@ -43,6 +44,7 @@ __all__ = [
 
 _SHOWN = 5  # cells and regions that a message names
 _MAP_COLUMNS = ("map_name", "effects_map_path")
+_OF_FILES = (".nii", ".gz", ".gii", ".mgh", ".mgz", ".img", ".hdr")
 
 
 def open_rows(given: Any, argument: str, at_least: int) -> list[RegionSource]:
@@ -143,7 +145,10 @@ def _numbers_of_column(
             _refuse_words(entries, wrong, cells, name, rows, argument)
     values = np.full(len(entries), np.nan)
     for place in cells:
-        values[place] = float(entries[place])
+        try:
+            values[place] = float(entries[place])
+        except OverflowError:  # of an int, which may have any number of digits
+            values[place] = np.inf
     return values
 
 
@@ -162,6 +167,11 @@ def _is_number_in_text(value: object) -> bool:
     return True
 
 
+def _may_be_file(value: object) -> bool:
+    """Return whether a cell looks like the name of an image, by its ending."""
+    return isinstance(value, str | os.PathLike) and os.fspath(value).lower().endswith(_OF_FILES)
+
+
 def _refuse_words(
     entries: Sequence[Any],
     wrong: Sequence[int],
@@ -175,7 +185,10 @@ def _refuse_words(
     shown = listed([f"{entries[place]!r:.40} ({rows[place]})" for place in wrong], _SHOWN)
     if len(wrong) == len(cells):
         remedy: str = (
-            f"if {name!r} is no region, leave the column out of the table (what is known of "
+            "a table of maps names its files in the column 'effects_map_path', beside "
+            "'subject_label' and 'map_name'"
+            if all(_may_be_file(entries[place]) for place in wrong)
+            else f"if {name!r} is no region, leave the column out of the table (what is known of "
             "subjects belongs into "
             + either("design_matrix or confounds", "the table of participants")
             + "); numbers written as text are made numbers by pandas.to_numeric"
