@@ -38,6 +38,10 @@ class Space:
     def reader_of(self, role: str) -> Space:
         return self
 
+    def name_of(self, source: Any, inside: NDArray[np.bool_]) -> str:
+        del inside
+        return str(source)
+
 
 def batches(
     first: int, n: int, n_rows: int, chunks: list[int] | None = None

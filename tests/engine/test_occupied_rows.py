@@ -52,6 +52,10 @@ class Places:
     def reader_of(self, role: str) -> Places:
         return self
 
+    def name_of(self, source: Any, inside: NDArray[np.bool_]) -> str:
+        del inside
+        return str(source)
+
     def read_values(self, source: Image, room: NDArray[Any]) -> NDArray[Any]:
         if not self.copies:
             return source.row

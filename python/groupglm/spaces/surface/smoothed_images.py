@@ -81,8 +81,8 @@ def _smoothed(images: Sequence[_Image], width: float, geometry: Geometry) -> Ite
         side: iterations_of(width, own.needed_mesh(), own.known_areas()) if width else 0
         for side, own in members.items()
     }
-    for own in members.values() if width else ():
-        warn_of_no_smoothing(width, own.needed_mesh(), own.areas)
+    for member in members.values() if width else ():
+        warn_of_no_smoothing(width, member.needed_mesh(), member.areas)
     meshes = {side: own.mesh for side, own in members.items() if own.mesh is not None}
     done = [
         f"{side} {achieved_fwhm(n, members[side].needed_mesh(), members[side].areas):.4g} mm"
