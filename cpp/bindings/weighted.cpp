@@ -88,6 +88,9 @@ void put_weighted(WeightedState& state, const py::array_t<std::int64_t>& places,
   state.put(indices, other);
 }
 
+const RowMatrix& weighted_sums(const WeightedState& state) { return state.parts().sums; }
+const CountMatrix& weighted_counts(const WeightedState& state) { return state.parts().counts; }
+
 py::tuple weighted_state_parts(const WeightedState& state) {
   const WeightedParts& parts = state.parts();
   return py::make_tuple(parts.n_rows, parts.n_working, parts.n_own, parts.slots, parts.sums,
@@ -209,9 +212,10 @@ void register_weighted(py::module_& module) {
       .def_property_readonly("n_rows", &WeightedState::n_rows)
       .def_property_readonly("n_voxels", &WeightedState::n_voxels)
       .def_property_readonly("n_missing", &WeightedState::n_missing)
-      .def_property_readonly("sums", [](const WeightedState& state) { return state.parts().sums; })
-      .def_property_readonly("counts",
-                             [](const WeightedState& state) { return state.parts().counts; })
+      // Views that cannot be written to and keep the state alive: copies take as long as results.
+      .def_property_readonly("sums", &weighted_sums, py::return_value_policy::reference_internal)
+      .def_property_readonly("counts", &weighted_counts,
+                             py::return_value_policy::reference_internal)
       .def(py::pickle(&weighted_state_parts, &weighted_state_of_parts));
   const auto state = py::arg("state");
   const auto design = py::arg("design");

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "groupglm/huge_pages.hpp"
 #include "groupglm/parallel.hpp"
 #include "models/weighted_panel.hpp"
 
@@ -17,7 +18,7 @@ namespace {
 // A task is a run of panels, so that the panel that it prefetches next is its own.
 constexpr Index kTaskPanels = 32;
 
-// By several threads, because most of the time is the system's, for memory that is new.
+// By several threads and in huge pages: most of the time is the system's, for memory that is new.
 WeightedParts empty_parts(Index n_working, Index n_own, Index n_voxels, int n_threads) {
   WeightedParts parts;
   parts.n_working = n_working;
@@ -25,6 +26,9 @@ WeightedParts empty_parts(Index n_working, Index n_own, Index n_voxels, int n_th
   parts.slots.resize(parts.at().count(), n_voxels);
   parts.sums.resize(kWeightedSums, n_voxels);
   parts.counts.resize(kWeightedCounts, n_voxels);
+  advise_huge_pages(parts.slots);
+  advise_huge_pages(parts.sums);
+  advise_huge_pages(parts.counts);
   const Index run = kTaskPanels * kPanel;
   parallel_for((n_voxels + run - 1) / run, n_threads, [&](Index task, int) {
     const Index first = task * run;

@@ -321,9 +321,11 @@ class MixedPlan(FixedPlan):
     ) -> MixedFit:
         """Return the fit, from tiles of all images."""
         fixed = super().finish(accumulator, n_threads)
+        if not self.model.keeps_rows:
+            return MixedFit(self.X, self.column_names, n_threads, self.model, accumulator.state,
+                            self.design, None)  # fmt: skip
         q = fixed.q
-        if self.model.keeps_rows:
-            refuse_beyond_double(q, accumulator.state.counts[0])
+        refuse_beyond_double(q, accumulator.state.counts[0])
         groups = self.model.groups(self.X, self.column_names)
         shape = (max(1, len(groups)), fixed.n_voxels)
         found = Heterogeneity(
@@ -334,7 +336,7 @@ class MixedPlan(FixedPlan):
             n_present=accumulator.state.counts[0].copy(),
         )
         state = accumulator.state
-        if self.model.keeps_rows and fixed.n_voxels:
+        if fixed.n_voxels:
             second = SecondPass(self.design, groups, self.model.tau2, n_threads)
             state = second.state(tiles, found.tau2, found.typical_variance)
             found.q[np.isnan(found.tau2).any(axis=0)] = np.nan

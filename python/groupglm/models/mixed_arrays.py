@@ -99,7 +99,7 @@ def fit_mixed(
     Where the likelihood has several maxima, the highest is taken.
 
     Memory, besides the data: two states of 8 (2 m + 1 + m (m - 1) / 2) + 52 bytes per voxel for m
-    columns, and 60 bytes per voxel.
+    columns, and 60 bytes per voxel; with a tau2 of 0 a single state.
 
     Examples
     --------

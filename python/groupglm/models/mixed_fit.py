@@ -12,6 +12,7 @@ import numpy as np
 from groupglm.models.base import Model, by_arrays
 from groupglm.models.contrast_result import ContrastResult
 from groupglm.models.fixed import FixedFit
+from groupglm.models.image_shares import PRESENT
 from groupglm.models.mixed_words import estimator_in_short, words_of_mixed
 from groupglm.runtime.naming import listed
 from groupglm.runtime.rounding import span
@@ -133,7 +134,8 @@ class MixedFit(FixedFit):
     """
 
     model: _MixedModel = field(repr=False)
-    _heterogeneity: Heterogeneity = field(repr=False)
+    _heterogeneity: Heterogeneity | None = field(repr=False)
+    """None with a tau2 of 0: all of it then follows from the state."""
     groups: tuple[GroupDesign, ...] = field(default=(), repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -176,7 +178,7 @@ class MixedFit(FixedFit):
         MixedFit
             Its state is a copy.
         """
-        own = self._heterogeneity.select(places)
+        own = None if self._heterogeneity is None else self._heterogeneity.select(places)
         return replace(self, _state=self._state.select(places), _heterogeneity=own)
 
     @property
@@ -186,6 +188,8 @@ class MixedFit(FixedFit):
         Shape (n_voxels,), or (n_groups, n_voxels) with variance groups, in the order of `groups`.
         NaN where the images, or those of the group, are no more than the coefficients.
         """
+        if self._heterogeneity is None:
+            return np.zeros(self.n_voxels)
         tau2 = self._heterogeneity.tau2
         return tau2 if self.groups else tau2[0]
 
@@ -215,17 +219,21 @@ class MixedFit(FixedFit):
 
     @property
     def _typical_variance(self) -> Floats:
+        if self._heterogeneity is None:
+            return np.full(self.n_voxels, np.nan)
         own = self._heterogeneity.typical_variance
         return own if self.groups else own[0]
 
     @property
     def q(self) -> Floats:
         """Cochran's Q: the weighted residual sum of squares of fixed effects, shape (n_voxels,)."""
-        return self._heterogeneity.q
+        return super().q if self._heterogeneity is None else self._heterogeneity.q
 
     @property
     def n_observations(self) -> int | NDArray[np.int64]:
         """Number of images with data: one number, or (n_voxels,) if any image lacks a voxel."""
+        if self._heterogeneity is None:
+            return super().n_observations
         n = self._heterogeneity.n_present
         return len(self.X) if (n == len(self.X)).all() else n.astype(np.int64)
 
@@ -237,7 +245,8 @@ class MixedFit(FixedFit):
     @property
     def variance_ratio(self) -> Floats:
         """The largest over the smallest variance of a voxel, shape (n_voxels,); NaN without any."""
-        return self._heterogeneity.variance_ratio
+        known = self._heterogeneity
+        return super().variance_ratio if known is None else known.variance_ratio
 
     @property
     def _inference(self) -> tuple[str, str]:
@@ -299,7 +308,16 @@ class MixedFit(FixedFit):
             "slots", "sums" and "counts" of the final state; "tau2" and "typical_variance", shape
             (n_groups, n_voxels); "q", "variance_ratio" and "n_present", shape (n_voxels,).
         """
-        return super().arrays() | self._heterogeneity.arrays()
+        known = self._heterogeneity
+        if known is None:
+            known = Heterogeneity(
+                tau2=self.tau2[np.newaxis],
+                typical_variance=self._typical_variance[np.newaxis],
+                q=self.q,
+                variance_ratio=self.variance_ratio,
+                n_present=self._state.counts[PRESENT].copy(),
+            )
+        return super().arrays() | known.arrays()
 
     def words(self) -> Words:
         """Return how a report speaks of the method.
@@ -314,9 +332,9 @@ class MixedFit(FixedFit):
 
     def _tau2_of_images(self) -> Floats:
         """Return the tau2 of every image, shape (n_images, n_voxels)."""
-        tau2 = self._heterogeneity.tau2
+        tau2 = self.tau2
         if not self.groups:
-            return np.broadcast_to(tau2[0], (len(self.X), self.n_voxels))
+            return np.broadcast_to(tau2, (len(self.X), self.n_voxels))
         number = np.zeros(len(self.X), dtype=np.int64)
         for at, group in enumerate(self.groups):
             number[group.rows] = at
