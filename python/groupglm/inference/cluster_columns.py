@@ -76,7 +76,15 @@ def public_table(table: pd.DataFrame, space: Space) -> pd.DataFrame:
 
 def cluster_rows(clusters: Clusters, space: Space, sign: int, first: int) -> list[list[Any]]:
     """Return the table's rows for one tail."""
+    if not clusters.peaks:
+        return []
     rows, columns = [], _size_columns(space)
+    # All at once: of a single place, they take as long as of many.
+    places = np.concatenate([peaks.places for peaks in clusters.peaks])
+    where, positions = _where(space, places), space.coordinates(places).tolist()
+    has_vertices = "Vertices" in columns
+    is_vertex = (space.vertex_numbers(places) if has_vertices else places) >= 0
+    at = 0
     for number, (peaks, measure, size, count) in enumerate(
         zip(
             clusters.peaks,
@@ -87,20 +95,18 @@ def cluster_rows(clusters: Clusters, space: Space, sign: int, first: int) -> lis
         ),
         start=first,
     ):
-        sizes = _sizes(columns, space, int(peaks.places[0]), measure, size, count)
+        sizes = _sizes(columns, space, int(peaks.places[0]), measure, size)
+        if has_vertices:
+            sizes.append(count if is_vertex[at] else "")
+        end = at + len(peaks.places)
         names = [number, *(f"{number}{letter}" for letter in ascii_lowercase)]
         rows += [
-            [name, *where, *position, sign * value, *([""] * len(sizes) if rank else sizes)]
-            for rank, (name, where, position, value) in enumerate(
-                zip(
-                    names,
-                    _where(space, peaks.places),
-                    space.coordinates(peaks.places).tolist(),
-                    peaks.heights.tolist(),
-                    strict=False,
-                )
+            [name, *own, *position, sign * value, *([""] * len(sizes) if rank else sizes)]
+            for rank, (name, own, position, value) in enumerate(
+                zip(names, where[at:end], positions[at:end], peaks.heights.tolist(), strict=False)
             )
         ]
+        at = end
     return rows
 
 
@@ -108,24 +114,22 @@ def _where(space: Space, places: NDArray[np.intp]) -> list[list[Any]]:
     """Return the structure and the vertex of peaks, or the part; nothing if there is one part."""
     structures = space.structure(places)
     if structures is None:
-        named = [_part(space, place).name for place in places.tolist()]
-        return [[name] * (len(space.parts) > 1) for name in named]
+        parts = space.parts
+        if len(parts) == 1:
+            return [[] for _ in places]
+        of_place = np.searchsorted([part.end for part in parts], places, side="right")
+        return [[parts[number].name] for number in of_place.tolist()]
     vertices = [vertex if vertex >= 0 else "" for vertex in space.vertex_numbers(places).tolist()]
     return [list(pair) for pair in zip(structures.tolist(), vertices, strict=True)]
 
 
-def _sizes(
-    columns: list[str], space: Space, place: int, measure: float, size: float, count: int
-) -> list[Any]:
-    """Return the values of a cluster with some place in the columns of sizes."""
+def _sizes(columns: list[str], space: Space, place: int, measure: float, size: float) -> list[Any]:
+    """Return the values of a cluster with some place in the columns of sizes but "Vertices"."""
     sizes: list[Any] = [int(measure), size]
     if "Unit" in columns:
         sizes = [size, _part(space, place).unit]
     elif columns[0] == _size_in(space.unit):
         sizes = [size]
-    if "Vertices" in columns:
-        is_vertex = space.vertex_numbers(np.array([place]))[0] >= 0
-        sizes.append(count if is_vertex else "")
     return sizes
 
 

@@ -104,14 +104,7 @@ class Mesh:
     @cached_property
     def _adjacency(self) -> csr_array[Any, Any]:
         """Which vertices share an edge, each in the row of the other; the values mean nothing."""
-        first, second, third = self.faces.T
-        rows = np.concatenate([first, second, third, second, third, first])
-        columns = np.concatenate([second, third, first, first, second, third])
-        shape = (self.n_vertices, self.n_vertices)
-        # The duplicates of faces that share an edge are added up, and with them their numbers.
-        found = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=shape).tocsr()
-        found.sum_duplicates()
-        return found
+        return _adjacency_of(self.faces, self.n_vertices)
 
     @cached_property
     def _edges(self) -> csr_array[Any, Any]:
@@ -137,13 +130,34 @@ class Mesh:
     def restricted(self, vertices: NDArray[np.integer]) -> Neighbours:
         """Return who is neighbour of whom among some vertices, which increase.
 
-        The lists are in the numbering of `vertices`, shape (n,).
+        The lists are in the numbering of `vertices`, shape (n,). They are made of the faces of
+        these vertices alone: clusters have few of them.
         """
-        return _neighbours_of(self._adjacency[vertices][:, vertices])
+        number = np.full(self.n_vertices, -1, np.int32)
+        number[vertices] = np.arange(len(vertices), dtype=np.int32)
+        return _neighbours_of(_adjacency_of(number[self._faces_around(vertices)], len(vertices)))
 
     def degrees(self, vertices: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return how many neighbours some vertices have in the whole mesh, shape (n,)."""
-        return np.asarray(np.diff(self._adjacency.indptr)[vertices], np.int64)
+        first, second, third = self._faces_around(vertices).T.astype(np.int64)
+        starts = np.concatenate([first, second, third, second, third, first])
+        ends = np.concatenate([second, third, first, first, second, third])
+        # Two faces that share an edge have the same two vertices there.
+        edges = np.unique(starts * self.n_vertices + ends)
+        degrees = np.bincount(edges // self.n_vertices, minlength=self.n_vertices)
+        return np.asarray(degrees[vertices], np.int64)
+
+    def _faces_around(self, vertices: NDArray[np.integer]) -> NDArray[np.int32]:
+        """Return the faces that have one of some vertices."""
+        wanted = np.zeros(self.n_vertices, np.bool_)
+        wanted[vertices] = True
+        first, second, third = (wanted[corner] for corner in self._corners)
+        return np.asarray(self.faces[first | second | third])
+
+    @cached_property
+    def _corners(self) -> NDArray[np.intp]:
+        """The first, the second and the third vertex of each face, as numpy looks them up."""
+        return np.ascontiguousarray(self.faces.T, np.intp)
 
     def distances(self, vertex: int, limit: float = np.inf) -> NDArray[np.float64]:
         """Return how far every vertex is from one, along the edges.
@@ -210,9 +224,9 @@ def _checked_coordinates(name: str, given: Any) -> NDArray[np.float64]:
         )
     with np.errstate(invalid="ignore"):  # a NaN of another kind, in a damaged file
         coordinates = np.array(found, np.float64, order="C")
-    n_bad = int(np.count_nonzero(~np.isfinite(coordinates).all(axis=1)))
-    if n_bad:
-        first = int(np.argmin(np.isfinite(coordinates).all(axis=1)))
+    if not np.isfinite(coordinates).all():
+        is_finite = np.isfinite(coordinates).all(axis=1)
+        n_bad, first = int(np.count_nonzero(~is_finite)), int(np.argmin(is_finite))
         raise ImageError(
             f"{name}: the coordinates of {counted(n_bad, 'vertex', 'vertices')} are not finite "
             f"(the first is vertex {first}); give a surface whose vertices all have a position"
@@ -229,16 +243,16 @@ def _checked_faces(name: str, given: Any, n_vertices: int) -> NDArray[np.int32]:
             f"{name}: its faces are {found.dtype} of shape {found.shape}; a surface has triangles, "
             "each of the numbers of three vertices"
         )
-    outside = (found < 0) | (found >= n_vertices)
-    if outside.any():
-        face = int(np.argmax(outside.any(axis=1)))
+    if found.min() < 0 or found.max() >= n_vertices:
+        face = int(np.argmax(((found < 0) | (found >= n_vertices)).any(axis=1)))
         raise ImageError(
             f"{name}: face {face} has the vertices {found[face].tolist()}, but the surface has the "
             f"vertices 0 to {n_vertices - 1}; coordinates and faces are of different surfaces, or "
             "the file is damaged"
         )
     faces = np.array(found, np.int32, order="C")
-    twice = (faces == faces[:, [1, 2, 0]]).any(axis=1)
+    first, second, third = faces.T
+    twice = (first == second) | (second == third) | (third == first)
     if twice.any():
         face = int(np.argmax(twice))
         raise ImageError(
@@ -248,6 +262,22 @@ def _checked_faces(name: str, given: Any, n_vertices: int) -> NDArray[np.int32]:
         )
     faces.setflags(write=False)
     return faces
+
+
+def _adjacency_of(faces: NDArray[np.int32], n_vertices: int) -> csr_array[Any, Any]:
+    """Return who shares an edge of some faces with whom; corners of -1 are left out."""
+    first, second, third = faces.T
+    starts = np.concatenate([first, second, third])
+    ends = np.concatenate([second, third, first])
+    inside = (starts >= 0) & (ends >= 0)
+    if not inside.all():
+        starts, ends = starts[inside], ends[inside]
+    places = np.concatenate([starts, ends]), np.concatenate([ends, starts])
+    # The duplicates of faces that share an edge are added up, and with them their numbers.
+    ones = np.ones(len(places[0]), np.int8)
+    found = coo_array((ones, places), shape=(n_vertices, n_vertices)).tocsr()
+    found.sum_duplicates()
+    return found
 
 
 def _neighbours_of(adjacency: csr_array[Any, Any]) -> Neighbours:
