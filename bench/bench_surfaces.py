@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Surfaces: fit and contrasts, table of clusters, TFCE, permutations and the page.
+"""Surfaces: fit and contrasts, reading CIFTI, table of clusters, TFCE, permutations, the page.
 
 TFCE is timed beside the Connectome Workbench, if ``wb_command`` is there: many columns, less the
 time of one column, which its start takes.
@@ -24,12 +24,15 @@ import pandas as pd
 from bench_images import peak_megabytes
 from bench_mixed import promise
 from bench_surface_smoothing import images
+from make_dscalars import FULL, QUICK, make_dscalars
+from make_maps import default_folder
 from measure import HEAD, N_THREADS, Row, Timing, clock, compare, pretty, show
 from nibabel.gifti.gifti import GiftiDataArray, GiftiImage
 
 N_IMAGES, N_PERMUTED = 100, 20
 CONTRASTS = ("age", "group", "intercept", "age - group")
 FIT_TARGET, CONTRAST_TARGET, TABLE_TARGET, TFCE_TARGET = 40.0, 200.0, 10.0, 3.0
+READING_TARGET = 30.0
 PERMUTATION_SECONDS, REPORT_SECONDS, REPORT_MB = 0.010, 3.0, 4.0
 MEMORY_TARGET = 3.0
 N_COLUMNS = 20
@@ -119,6 +122,31 @@ def one(name: str, *, quick: bool) -> None:
     kind, options = kinds()[name]
     job(given, kind, **options)
     print(peak_megabytes())
+
+
+def bench_reading(folder: Path, *, quick: bool) -> Row:
+    """Time CIFTI files from their paths to arrays of values."""
+    from groupglm.spaces.registry import open_inputs
+
+    files = [str(path) for path in make_dscalars(folder, QUICK if quick else FULL)]
+
+    def our_values() -> list[Any]:
+        return [source.read() for source in open_inputs(files)]
+
+    def their_values() -> list[Any]:
+        opened: list[Any] = [nib.load(path) for path in files]
+        return [np.asarray(image.dataobj)[0] for image in opened]
+
+    own, theirs = our_values(), their_values()
+    n_values = len(theirs[0])
+    for one, other in zip(own, theirs, strict=True):
+        np.testing.assert_array_equal(np.asarray(one), other)  # a fast wrong answer is no answer
+    return compare(
+        f"{len(files)} dscalars of {n_values:,} grayordinates: opened and read, beside nibabel",
+        clock(our_values, repeat=5, warm_up=1),
+        clock(their_values, repeat=2, warm_up=1),
+        target=READING_TARGET,
+    )
 
 
 def smooth_map(n_divisions: int) -> Any:
@@ -250,9 +278,10 @@ def bench_report(*, quick: bool) -> list[Row]:
     return [promise("report of surfaces, two contrasts", took, REPORT_SECONDS), size]
 
 
-def bench(*, quick: bool) -> list[Row]:
+def bench(folder: Path, *, quick: bool) -> list[Row]:
     return [
         *bench_fit(quick=quick),
+        bench_reading(folder, quick=quick),
         bench_table(quick=quick),
         bench_tfce(quick=quick),
         bench_permutation(quick=quick),
@@ -262,6 +291,7 @@ def bench(*, quick: bool) -> list[Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dir", type=Path, default=default_folder(), help="where to keep files")
     parser.add_argument("--quick", action="store_true", help="a few small maps")
     parser.add_argument("--one", help="print the peak memory of a package's fit")
     options = parser.parse_args()
@@ -269,7 +299,7 @@ def main() -> None:
         one(options.one, quick=options.quick)
         return
     print(HEAD)
-    for row in bench(quick=options.quick):
+    for row in bench(options.dir, quick=options.quick):
         print(row)
 
 

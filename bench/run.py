@@ -57,7 +57,7 @@ def main() -> int:
         *bench_surface_smoothing.bench(quick=options.quick),
         *bench_scale.bench(options.dir, quick=options.quick),
         *bench_inference.bench(quick=options.quick),
-        *bench_surfaces.bench(quick=options.quick),
+        *bench_surfaces.bench(options.dir, quick=options.quick),
         *bench_report.bench(options.dir, quick=options.quick),
         *bench_import.bench(quick=options.quick),
     ]
