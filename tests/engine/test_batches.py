@@ -38,7 +38,7 @@ class Space:
     def reader_of(self, role: str) -> Space:
         return self
 
-    def name_of(self, source: Any, inside: NDArray[np.bool_]) -> str:
+    def name_of(self, source: object, inside: NDArray[np.bool_]) -> str:
         del inside
         return str(source)
 

@@ -139,9 +139,9 @@ def test_batches_are_kept_on_their_way() -> None:
         def reader_of(self, role: str) -> Any:
             return self
 
-    def name_of(self, source: Any, inside: NDArray[np.bool_]) -> str:
-        del inside
-        return str(source)
+        def name_of(self, source: Any, inside: NDArray[np.bool_]) -> str:
+            del inside
+            return str(source)
 
     class Image:
         dtype = np.dtype(np.float64)
