@@ -27,7 +27,7 @@ _ORDER = ("ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "hemi", "spac
 _IGNORED = (
     "*_statmap.{image}", "*_statmap.json", "*_design.tsv", "*_design.json", "*_mask.{image}",
     "*_mask.json", "*_clusters.tsv", "*_clusters.json", "*_permutations.npz", "*_model.groupglm",
-    "*_model.json", "*_report.html", "*_report.html.json", "log.txt", "node-*",
+    "*_model.json", "*_report.html", "*_report.html.json", "*_methods.*", "log.txt", "node-*",
 )  # fmt: skip
 
 

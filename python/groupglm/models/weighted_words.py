@@ -9,15 +9,15 @@ __all__ = ["GIVENS", "words_of_fixed", "words_of_weighted"]
 
 GIVENS = (
     "Miller AJ. Algorithm AS 274: least squares routines to supplement those of Gentleman. Applied "
-    "Statistics 1992;41:458-478."
+    "Statistics. 1992;41:458-478."
 )
 _AITKEN = (
     "Aitken AC. On least squares and linear combination of observations. Proceedings of the Royal "
-    "Society of Edinburgh 1936;55:42-48."
+    "Society of Edinburgh. 1936;55:42-48."
 )
 _COVARIATES = (
     "Oakes TR, Fox AS, Johnstone T, Chung MK, Kalin N, Davidson RJ. Integrating VBM into the "
-    "general linear model with voxelwise anatomical covariates. NeuroImage 2007;34:500-508."
+    "general linear model with voxelwise anatomical covariates. NeuroImage. 2007;34:500-508."
 )
 _FIXED = "Hedges LV, Olkin I. Statistical Methods for Meta-Analysis. Orlando: Academic Press; 1985."
 

@@ -92,4 +92,5 @@ def report_on(
         command_note=command_note,
         wording=wording,
     )
-    return HTMLReport(build_page(group, fits.design, request), dims, inputs=fits.files)
+    page, methods = build_page(group, fits.design, request)
+    return HTMLReport(page, dims, inputs=fits.files, methods=methods)

@@ -9,12 +9,15 @@ import tempfile
 import webbrowser
 from collections.abc import Collection
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from groupglm.errors import ArgumentError, shown
 from groupglm.runtime.arguments import whole_number
 from groupglm.runtime.paths import given_path, refuse_inputs
 from groupglm.runtime.writing import write_whole
+
+if TYPE_CHECKING:
+    from groupglm.report.methods import Methods
 
 __all__ = ["HTMLReport", "check_dims"]
 
@@ -30,9 +33,14 @@ class HTMLReport:
         Width and height in pixels of the frame in a notebook; never wider than the notebook.
     inputs : collection of str
         Files that the page is about, which it is never saved over.
+    methods : Methods, optional
+        The page's paragraph on methods.
 
     Attributes
     ----------
+    methods : Methods or None
+        The paragraph on methods of the page: its ``text``, its ``references``, both as
+        ``markdown``, and the references as ``bibtex``. None of a page without results.
     width, height : int
         The frame's size in pixels; may be set.
 
@@ -51,8 +59,10 @@ class HTMLReport:
         report_dims: tuple[int, int] = (1600, 800),
         *,
         inputs: Collection[str] = (),
+        methods: Methods | None = None,
     ) -> None:
         self._page = page
+        self.methods = methods
         self._inputs = tuple(inputs)
         self.width, self.height = report_dims
 
@@ -166,6 +176,42 @@ class HTMLReport:
         target = given_path("path", path)
         refuse_inputs("path", target, self._inputs)
         return write_whole(target, self._page.encode())
+
+    def save_methods(self, path: str | os.PathLike[str]) -> tuple[Path, Path]:
+        """Save the paragraph on methods as Markdown, and its references as BibTeX beside it.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file of Markdown, which ends in ``.md``. That of BibTeX has the same name with
+            ``.bib``. Both are written whole, and replace files that exist.
+
+        Returns
+        -------
+        tuple of pathlib.Path
+            Both files.
+
+        Raises
+        ------
+        ValueError
+            If the page has no results, or the path does not end in ``.md`` or leads to an input of
+            the model.
+        OSError
+            If a file cannot be written.
+        """
+        if self.methods is None:
+            raise ArgumentError.about(
+                "path", "the page has no results", "fit the model, and make its report"
+            )
+        target = given_path("path", path)
+        if target.suffix.lower() != ".md":
+            raise ArgumentError("path", shown(str(target)), "a name that ends in .md")
+        references = target.with_suffix(".bib")
+        for own in (target, references):
+            refuse_inputs("path", own, self._inputs)
+        write_whole(target, self.methods.markdown.encode())
+        write_whole(references, self.methods.bibtex.encode())
+        return target, references
 
     def open_in_browser(self, file_name: str | os.PathLike[str] | None = None) -> Path:
         """Save the page and show it in the default browser.

@@ -25,6 +25,7 @@ from groupglm.report.design_section import design_section
 from groupglm.report.drawing import drawing_of
 from groupglm.report.findings import find
 from groupglm.report.heterogeneity import heterogeneity_section
+from groupglm.report.methods import Methods
 from groupglm.report.peak_pictures import places_of
 from groupglm.report.permuted_findings import find_permuted
 from groupglm.report.script import python_script
@@ -74,8 +75,8 @@ class Request:
     wording: Wording = str
 
 
-def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> str:
-    """Write the page."""
+def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> tuple[str, Methods]:
+    """Write the page, and its paragraph on methods."""
     options = request.corrections[0]
     drawing = drawing_of(group, options, request.report_parameters)
     findings = [
@@ -111,17 +112,21 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
     script = python_script(
         group, design, request.model_parameters, request.report_parameters, request.contrasts
     )
+    methods = Methods(
+        _methods(drawing, contrasts, request, versions),
+        (
+            *words.references(group, request.corrections),
+            *permuted_words.references([one for own in permuted for one in own]),
+        ),
+    )
     context = {
         "title": options.title or f"Group analysis of {len(group.images)} images",
         "summary": words.summary(group, quality),
         "corrections": [words.correction(own, group.space) for own in request.corrections]
         if findings
         else [],
-        "methods": _methods(drawing, contrasts, request, versions),
-        "references": [
-            *words.references(group, request.corrections),
-            *permuted_words.references([one for own in permuted for one in own]),
-        ],
+        "methods": methods.text,
+        "references": methods.references,
         "data": data_section(group, quality, request.wording),
         "space": drawing.facts(),
         "places": group.space.place_words[1],
@@ -139,7 +144,7 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         "parameters": _all_parameters(request.corrections),
         "made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
-    return _render("page.html.j2", context)
+    return _render("page.html.j2", context), methods
 
 
 def _with_small_forests(

@@ -101,7 +101,8 @@ def bids(**given: Any) -> None:
       task-T_space-S_contrast-C_stat-{tau2,I2,H2,Q,Qp}_statmap.nii.gz with --group-model mixed, all
       but tau2 with fixed; contrast-C_stat-dof_statmap.nii.gz with unequal or repeated;
       stat-{ICC,subjectVariance,residualVariance,familyVariance}_statmap.nii.gz with repeated
-      task-T_space-S_contrast-C_report.html with --report, ..._model.groupglm with --save-model,
+      task-T_space-S_contrast-C_report.html with --report, and its paragraph on methods:
+      ..._methods.{md,bib}; task-T_space-S_contrast-C_model.groupglm with --save-model,
       and what "groupglm fit" writes for --correct and --permute, called so
       beside each a .json, as "groupglm fit" writes it
       dataset_description.json, .bidsignore and log.txt

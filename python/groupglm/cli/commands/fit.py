@@ -74,7 +74,8 @@ def fit(**given: Any) -> None:
         contrast-NAME_stat-logp_desc-max{T|F,Size,Mass,Tfce}_statmap.nii.gz
         contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz, if with either
         contrast-NAME_permutations.npz, from which an interrupted run continues
-      report.html with --report, model.groupglm with --save-model
+      report.html with --report, and its paragraph on methods: methods.md, methods.bib
+      model.groupglm with --save-model
       beside maps, tables, page and model a .json: contrast, degrees of freedom, settings,
       versions, hashes of the design, of the lists of maps and of the file itself
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from groupglm.cli.steps.report_folder import ModelFolder
     from groupglm.estimator.group_model import GroupModel
-    from groupglm.report import PermutationTest
+    from groupglm.report import HTMLReport, PermutationTest
 
 __all__ = ["report", "write_report"]
 
@@ -186,8 +186,8 @@ def write_report(
     *,
     permutations: Mapping[str, PermutationTest] | None = None,
     **options: Any,
-) -> None:
-    """Write the page of a fitted model."""
+) -> HTMLReport:
+    """Write the page of a fitted model, and return it."""
     from groupglm.estimator.reporting import make_report
 
     given = {
@@ -209,3 +209,4 @@ def write_report(
         wording=lambda message: as_options(message, "fit"),
     )
     page.save_as_html(output)
+    return page

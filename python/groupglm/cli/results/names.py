@@ -124,6 +124,17 @@ class Names:
     report: str = "report.html"
     option: str = "--output"
 
+    @property
+    def methods(self) -> tuple[str, str]:
+        """The files of the page's paragraph on methods, and of its references."""
+        stem = self.report.removesuffix("report.html")
+        return f"{stem}methods.md", f"{stem}methods.bib"
+
+    @property
+    def pages(self) -> tuple[str, ...]:
+        """All files that are written with the page."""
+        return (self.report, *self.methods)
+
     @classmethod
     def plain(cls, ending: str) -> Names:
         """Return the names for a study that has a folder of its own."""

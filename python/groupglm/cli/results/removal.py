@@ -62,7 +62,7 @@ def remove(targets: Iterable[Target], journal: Journal) -> None:
 
 def _targets(record: Path, found: Mapping[str, Any], outputs: Outputs) -> Iterator[Target]:
     """Yield the files that a sidecar describes."""
-    for name in (outputs.names.model, outputs.names.report):
+    for name in (outputs.names.model, *outputs.names.pages):
         if record == sidecar(outputs.folder / name):
             yield Target.of(outputs.folder / name)
             return

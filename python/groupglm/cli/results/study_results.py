@@ -125,7 +125,7 @@ class Outputs:
 
         Maps of other first-level contrasts have results, a mask and a design matrix of their own.
         """
-        whole = [sidecar(self.folder / name) for name in (self.names.model, self.names.report)]
+        whole = [sidecar(self.folder / name) for name in (self.names.model, *self.names.pages)]
         maps = sorted(self.folder.glob(f"{self.names.prefix}contrast-*_statmap.json"))
         for path in (*maps, *whole):
             found = read_json(path) or {}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from groupglm.cli.steps.permutation_tests import (
     test_on_page,
 )
 from groupglm.runtime.rounding import place, statistic
+from groupglm.runtime.writing import write_whole
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from groupglm.cli.steps.study_design import Study
     from groupglm.estimator.group_model import GroupModel
     from groupglm.inference.peaks import Extreme
+    from groupglm.report import HTMLReport
 
 __all__ = ["Settings", "run"]
 
@@ -111,7 +113,7 @@ def _targets(study: Study, outputs: Outputs, settings: Settings) -> list[Target]
     names, how = outputs.names, settings.how
     paths = outputs.shared_paths
     paths += [outputs.folder / names.model] if how.save_model else []
-    paths += [outputs.folder / names.report] if how.report else []
+    paths += [outputs.folder / name for name in names.pages] if how.report else []
     for contrast in study.contrasts:
         paths += [*outputs.paths(contrast).values(), outputs.degrees_path(contrast)]
         for rule in settings.rules:
@@ -190,11 +192,12 @@ def _report(
             redo |= found["status"] == "written"
         counts = {name: test.n_permutations for name, test in tests.items()}
         said["Permutation"] = {**facts, "NumberOfPermutations": counts}
-    if redo or not outputs.is_done(path, said):
+    pages = [outputs.folder / name for name in outputs.names.pages]
+    if redo or not all(outputs.is_done(own, said) for own in pages):
         weights = {contrast.name: contrast.tested for contrast in study.contrasts}
         facts = {"Description": "Page about the group model", **said}
         with outputs.described(path, facts) as draft:
-            write_report(
+            page = write_report(
                 fitted.model,
                 weights,
                 corrections,
@@ -204,10 +207,21 @@ def _report(
                 cluster_threshold=how.cluster_threshold,
                 **({} if how.background is None else {"bg_img": how.background}),
             )
+        _write_methods(page, outputs, said)
         journal.say(f"Report: {path}")
     else:
         journal.say(f"Report: skipped, it is there already: {path}")
     return str(path)
+
+
+def _write_methods(page: HTMLReport, outputs: Outputs, said: Mapping[str, Any]) -> None:
+    """Write the page's paragraph on methods, and its references, into files of their own."""
+    assert page.methods is not None  # noqa: S101  (a page of a fit has one)
+    told = ("Paragraph on methods, for a paper", "Its references, as BibTeX")
+    texts = (page.methods.markdown, page.methods.bibtex)
+    for name, about, text in zip(outputs.names.methods, told, texts, strict=True):
+        with outputs.described(outputs.folder / name, {"Description": about, **said}) as draft:
+            write_whole(draft, text.encode())
 
 
 def _what_to_do(study: Study, outputs: Outputs, settings: Settings) -> list[Contrast]:
