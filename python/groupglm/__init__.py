@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from groupglm.inference.conjunction import conjunction_img
     from groupglm.inference.permutation.arrays import permuted_ols
     from groupglm.inference.permutation.images import non_parametric_inference
+    from groupglm.inference.random_fields.images import estimate_smoothness
     from groupglm.inference.thresholds import fdr_threshold, threshold_stats_img
     from groupglm.models.fixed import FixedEffects
     from groupglm.models.mixed import MixedEffects
@@ -51,6 +52,7 @@ __all__ = [
     "cluster_level_inference",
     "conjunction_img",
     "design_from_formula",
+    "estimate_smoothness",
     "fdr_threshold",
     "find_atlas",
     "fit_mixed",
@@ -84,6 +86,7 @@ _HOME = {
     "cluster_level_inference": "groupglm.inference.all_resolution",
     "conjunction_img": "groupglm.inference.conjunction",
     "design_from_formula": "groupglm.design.formula.building",
+    "estimate_smoothness": "groupglm.inference.random_fields.images",
     "fdr_threshold": "groupglm.inference.thresholds",
     "find_atlas": "groupglm.atlases.finding",
     "fit_mixed": "groupglm.models.mixed_arrays",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -73,6 +74,19 @@ def _variances(world: World) -> list[Any]:
     return [image(np.ones(like.shape), like.affine) for _ in world.maps]
 
 
+def _quiet_smoothness(world: World) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the maps are white noise
+        return groupglm.estimate_smoothness(world.maps, world.mask, df=5)
+
+
+def _smoothness_twice(world: World) -> object:
+    """Ask for the smoothness twice: the images are read for the first answer only."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the maps are white noise
+        return world.model.smoothness_, world.model.smoothness_
+
+
 ROWS: dict[str, dict[str, Row]] = {
     "SecondLevelModel": {"": Row(lambda w: SecondLevelModel(mask_img=w.mask))},
     "SecondLevelModel.fit": {
@@ -111,6 +125,7 @@ ROWS: dict[str, dict[str, Row]] = {
     "SecondLevelModel.predicted": {"": Row(lambda w: w.model.predicted())},
     "SecondLevelModel.r_square": {"": Row(lambda w: w.model.r_square())},
     "SecondLevelModel.residuals_": {"": Row(lambda w: w.model.residuals_, 1)},
+    "SecondLevelModel.smoothness_": {"": Row(_smoothness_twice, 1)},
     "SecondLevelModel.weights_at": {"": Row(lambda w: w.model.weights_at((0, 0, 0)), 1)},
     "SecondLevelModel.masker_": {
         "": Row(lambda w: w.model.masker_),
@@ -177,6 +192,9 @@ ROWS: dict[str, dict[str, Row]] = {
     "groupglm.threshold_stats_img": {
         "mask": Row(lambda w: groupglm.threshold_stats_img(w.z, mask_img=w.mask), 0, MASK | Z),
         "no mask": Row(lambda w: groupglm.threshold_stats_img(w.z), 0, Z),
+    },
+    "groupglm.estimate_smoothness": {
+        "residuals": Row(_quiet_smoothness, 1, MASK),
     },
     "groupglm.smooth_img": {"list": Row(lambda w: groupglm.smooth_img(w.maps, 4), 1)},
     "groupglm.resample_img": {

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from groupglm.errors import renamed
+from groupglm.estimator.model_fits import check_fitted
 from groupglm.group.fitted_masker import FittedMasker
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.paths import given_path, refuse_inputs
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from groupglm.estimator.model_fits import ModelFits
     from groupglm.group.fitted_group import FittedGroup, PartialZeros
+    from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.spaces.images import Image
 
 __all__ = ["MapsOfFit"]
@@ -85,6 +87,16 @@ class MapsOfFit:
         """Residual degrees of freedom of each voxel, int32."""
         image: Image = self._group.df_residual_image()
         return image
+
+    @property
+    def smoothness_(self) -> Smoothness:
+        """How smooth the noise is, and how many resels are searched (random field theory).
+
+        Estimated from standardised residuals, as `groupglm.estimate_smoothness` does. The images
+        are read for it once, when you first use this name; a saved model keeps what is known.
+        """
+        check_fitted(self)
+        return self._fits.smoothness()
 
     @property
     def r_square_(self) -> Image:

@@ -31,7 +31,8 @@ Voxels are in file order (the first axis varies fastest), unlike those of ``resu
 ``model.json`` holds ``format`` ("groupglm model"), ``version`` (2), the SHA-256 of every array's
 member (``checksums``), the versions of the software, the estimator's parameters, and for each fit
 the kind of maps, the columns' names, the rows' labels, the levels of factors (``levels``), the
-names of the images, each followed by those of the maps beside it (variances, weights, covariates),
+smoothness of the residuals if it was asked for (``smoothness``), the names of the images, each
+followed by those of the maps beside it (variances, weights, covariates),
 and two dictionaries, ``space`` and ``model``, whose ``kind`` says where the data live and what was
 fitted. ``model`` has the ``settings`` of a model that has some, and the columns of voxelwise
 covariates come last, each with an image's mean of the covariate. A space and a model have facts and

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
+    from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.inputs import LabelledCohort
     from groupglm.inputs.aligning import AlignedDesign
     from groupglm.models.base import Model, Plan
@@ -66,6 +68,8 @@ class ModelFits:
         Existing fits, by kind.
     current : int, optional
         The number of the current fit.
+    smoothness : dict, optional
+        The smoothness of residuals, by kind, where it is known.
     """
 
     def __init__(
@@ -75,12 +79,14 @@ class ModelFits:
         files: Iterable[str] = (),
         made: dict[Hashable, tuple[FittedGroup, pd.DataFrame]] | None = None,
         current: int | None = None,
+        smoothness: dict[Hashable, Smoothness] | None = None,
     ) -> None:
         self._kinds = kinds
         self._fit = fit
         self._files = list(files)
         self._made = {} if made is None else made
         self._current = None if current is None else list(self._made)[current]
+        self._smoothness = {} if smoothness is None else smoothness
 
     def __iter__(self) -> Iterator[tuple[Hashable, FittedGroup, pd.DataFrame]]:
         """Iterate over the fitted kinds: kind, fit and design."""
@@ -89,7 +95,8 @@ class ModelFits:
     def __copy__(self) -> ModelFits:
         """Return the same fits; the copy has a current fit of its own."""
         other = object.__new__(type(self))
-        vars(other).update({**vars(self), "_made": dict(self._made)})
+        own = {"_made": dict(self._made), "_smoothness": dict(self._smoothness)}
+        vars(other).update({**vars(self), **own})
         return other
 
     def of(self, first_level_contrast: Any) -> FittedGroup:
@@ -114,6 +121,23 @@ class ModelFits:
                 "for a contrast with first_level_contrast first"
             )
         return self._made[self._current][0]
+
+    def smoothness(self) -> Smoothness:
+        """Return the smoothness of the current fit's residuals; the images are read for it once."""
+        from groupglm.inference.random_fields.estimation import check_cells
+        from groupglm.inference.random_fields.images import smoothness_of_rows
+
+        group = self.current
+        if self._current not in self._smoothness:
+            check_cells(group.space)  # before the images are read
+            with closing(group.standardised_residuals()) as rows:
+                found = smoothness_of_rows(rows, group.space, group.residual_freedom)
+            self._smoothness[self._current] = found
+        return self._smoothness[self._current]
+
+    def known_smoothness(self, kind: Hashable) -> Smoothness | None:
+        """Return the smoothness of a kind of maps, if it has been estimated."""
+        return self._smoothness.get(kind)
 
     def take_rows(self) -> NDArray[Any] | None:
         """Return the rows that the current fit has stored, and drop them; None without any.

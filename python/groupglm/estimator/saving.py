@@ -20,6 +20,7 @@ from groupglm.estimator.model_file import damaged, pack_fit, read_archive, unpac
 from groupglm.estimator.model_file_facts import is_parameter
 from groupglm.estimator.model_fits import ModelFits
 from groupglm.group.fitted_group import MISSING, FittedGroup
+from groupglm.inference.random_fields.smoothness import Smoothness
 from groupglm.inputs.first_level import plain_contrast
 from groupglm.inputs.image_labels import without_labels
 from groupglm.models.kinds import given_model
@@ -47,7 +48,13 @@ def save_model(
     kinds, arrays, place_of_current = [], {}, 0
     for place, (kind, group, design) in enumerate(fits):
         facts, members = pack_fit(str(place), group)
-        known = {"levels": levels_of(design), "origins": recorded_origins(design)}
+        known: dict[str, Any] = {
+            "levels": levels_of(design),
+            "origins": recorded_origins(design),
+        }
+        smooth = fits.known_smoothness(kind)
+        if smooth is not None:
+            known["smoothness"] = smooth.facts()
         kinds.append({"kind": kind, "labels": _labels(design), **known, **facts})
         arrays.update(members)
         if group is current:
@@ -74,6 +81,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelFits, dict[str, Any]]
             raise damaged(file, f"its missing is {missing!r}, none of {', '.join(MISSING)}")
     n_threads = check_jobs(attributes["n_jobs"])
     made: dict[Hashable, tuple[FittedGroup, pd.DataFrame]] = {}
+    smoothness: dict[Hashable, Smoothness] = {}
     for place, own in enumerate(facts["fits"]):
         space, result, n_zeros = unpack_fit(str(place), own, arrays, file, n_threads)
         sources = tuple(space.absent_source(name, str(file)) for name in own["images"])
@@ -82,8 +90,10 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelFits, dict[str, Any]]
         with_recorded(design, own.get("origins") or {})
         group = FittedGroup(space, result, sources, attributes["missing"], n_zeros)
         made[own["kind"]] = group, design
+        if own.get("smoothness") is not None:  # only if it was asked for
+            smoothness[own["kind"]] = _smoothness(own["smoothness"], file)
     kinds = _SavedKinds(made, file)
-    fits = ModelFits(kinds, kinds.fit, made=made, current=facts["current"])
+    fits = ModelFits(kinds, kinds.fit, made=made, current=facts["current"], smoothness=smoothness)
     if facts["mask_was_given"]:
         attributes["mask_img"] = fits.current.space.mask_image()
     attributes["model"] = given_model(without_labels(fits.current.result.model))
@@ -93,6 +103,13 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelFits, dict[str, Any]]
         "second_level_input_": kinds.given,
     }
     return fits, attributes
+
+
+def _smoothness(facts: Any, file: Path) -> Smoothness:
+    try:
+        return Smoothness.of_facts(facts)
+    except (TypeError, ValueError) as error:  # not even a dictionary
+        raise damaged(file, str(error)) from error
 
 
 class _SavedKinds:

@@ -291,7 +291,21 @@ class FittedGroup:
         for image in range(len(self.images)):
             yield self._predict(image, beta)
 
-    def _residual_rows(self) -> RowStream:
+    def standardised_residuals(self) -> RowStream:
+        """Yield the residuals of each image, times the root of its weight where it has one.
+
+        They are in proportion to standardised residuals; NaN where an image has no value.
+        """
+        return self._residual_rows(weighted=True)
+
+    @property
+    def residual_freedom(self) -> NDArray[np.float64]:
+        """Images with a value less the rank of the design, of each place, shape (n_values,)."""
+        rank = np.linalg.matrix_rank(self.result.X)
+        freedom = np.asarray(self.result.n_observations, np.float64) - rank
+        return np.broadcast_to(freedom, (self.space.n_values,))
+
+    def _residual_rows(self, *, weighted: bool = False) -> RowStream:
         beta, n_covariates = self.result.beta, self._n_covariates
         if not self.result.model.beside:
             with closing(self.image_rows()) as own:
@@ -301,9 +315,11 @@ class FittedGroup:
         with closing(self.rows_of_images()) as images:
             for image, rows in images:
                 values = rows.astype(np.float64)[:, np.newaxis]
-                counts = image_weights(self.result, *values)[0] > 0
+                found = image_weights(self.result, *values)  # of all images, or of this one
+                weights = found[image if len(found) > 1 else 0]
                 covariates = rows[len(rows) - n_covariates :]
-                yield np.where(counts, rows[0] - self._predict(image, beta, covariates), np.nan)
+                own = rows[0] - self._predict(image, beta, covariates)
+                yield np.where(weights > 0, own * np.sqrt(weights) if weighted else own, np.nan)
 
     @property
     def _n_covariates(self) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm._core import Neighbours
+from groupglm.spaces.cells import moved
 from groupglm.spaces.part import Part
 from groupglm.spaces.places import Places
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.spaces.base import Space
+    from groupglm.spaces.cells import Cells
 
 __all__ = ["CompositePlaces"]
 
@@ -102,6 +104,17 @@ class CompositePlaces(Places):
         return Neighbours.joined(
             [space.neighbours(connectivity) for space in self.members.values()]
         )
+
+    def cells(self) -> tuple[Cells, ...]:
+        """Return the cells of all members; none if one has none."""
+        found: list[Cells] = []
+        parts = iter(self.parts)
+        for _, space, own in self._stretches:
+            members = space.cells()
+            if not members:
+                return ()
+            found += [moved(cells, int(own.start), next(parts)) for cells in members]
+        return tuple(found)
 
     def weights(self) -> NDArray[np.float64] | None:
         """Return the weights of all places; one for each place of a member without weights."""

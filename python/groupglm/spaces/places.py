@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm._core import Neighbours
+    from groupglm.spaces.cells import Cells
 
 __all__ = ["Places"]
 
@@ -117,6 +118,17 @@ class Places(Protocol):
         """
         starts, _ = self.neighbours(connectivity).adjacency()
         return np.asarray(np.diff(starts)[places])
+
+    def cells(self) -> tuple[Cells, ...]:
+        """List the cells between neighbours, of each part, which random field theory counts.
+
+        Returns
+        -------
+        tuple of Cells
+            A lattice of voxels or a triangulation for each part; empty where places have no
+            neighbours, or it is not known how they lie.
+        """
+        return ()
 
     def weights(self) -> NDArray[np.float64] | None:
         """Return what each place counts in the extent and the mass of a cluster.

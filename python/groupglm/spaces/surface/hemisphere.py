@@ -16,6 +16,7 @@ from groupglm.errors import ArgumentError
 from groupglm.messages import argument
 from groupglm.runtime.rounding import place as position_words
 from groupglm.spaces.base import Part, RowStream, Space
+from groupglm.spaces.cells import Triangulation, triangulation_of
 from groupglm.spaces.checks import checked_keep, checked_rows
 from groupglm.spaces.surface.hemisphere_source import AbsentHemisphere, HemisphereSource
 from groupglm.spaces.surface.preparation import Preparation
@@ -288,6 +289,15 @@ class HemisphereSpace(Space):
         """Return some vertices' numbers of neighbours in the whole mesh."""
         del connectivity
         return self.needed_mesh().degrees(self.numbers(places))
+
+    def cells(self) -> tuple[Triangulation]:
+        """Return the triangles of the mesh and their edges."""
+        mesh, scale = self.needed_mesh(), None
+        if self.areas is not None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                scale = np.where(mesh.areas > 0, self.areas / mesh.areas, 0.0)
+        part = self.parts[0]
+        return (triangulation_of(mesh.faces, mesh.coordinates, self.numbers(), part, scale),)
 
     def needed_mesh(self) -> Mesh:
         """Return the mesh; refuse what needs it if there is none."""

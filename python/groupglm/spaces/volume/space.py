@@ -16,6 +16,7 @@ from groupglm._core import Neighbours
 from groupglm.errors import ArgumentError, GridMismatchError, ImageError
 from groupglm.runtime.rounding import place as position_words
 from groupglm.spaces.base import Space
+from groupglm.spaces.cells import Lattice, lattice_of
 from groupglm.spaces.checks import checked_keep, checked_rows
 from groupglm.spaces.statistic import Statistic
 from groupglm.spaces.volume.background import background_mask
@@ -396,6 +397,12 @@ class VolumeSpace(Space):
         return Neighbours.of_volume(
             self.grid.shape, indices.astype(np.int64, copy=False), connectivity
         )
+
+    def cells(self) -> tuple[Lattice]:
+        """Return the cells between the centres of the voxels."""
+        mask = self.mask.ravel(order="F").reshape(self.grid.shape[::-1])
+        x, y, z = np.linalg.norm(self.grid.affine[:3, :3], axis=0).tolist()
+        return (lattice_of(mask, (x, y, z), self.parts[0]),)
 
     def identity(self) -> str:
         """Return a text that is equal for spaces that read equal rows from an image."""

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From correlations of neighbours to widths of the noise and numbers of resels."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import optimize, special
+
+from groupglm.errors import ArgumentError, warn_caller
+from groupglm.inference.random_fields.smoothness import LEAST_FWHM, PartSmoothness, Smoothness
+from groupglm.spaces.cells import Cells, Lattice, Triangulation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from groupglm.inference.random_fields.edge_sums import EdgeSums
+    from groupglm.spaces.base import Space
+
+__all__ = ["check_cells", "edges_of", "expected_correlation", "smoothness_of"]
+
+_FOUR_LOG_2 = 4 * math.log(2)
+_LEAST_DF = 4.0
+_LEAST_CORRELATION = 1e-3  # of white noise the estimate may be negative: the width is 0.45 steps
+_FEWEST_CUBES = 0.25  # a slab of two voxels has half as many cubes as voxels
+
+
+def check_cells(space: Space) -> tuple[Cells, ...]:
+    """Return the cells of a space; refuse places that do not lie side by side."""
+    cells = space.cells()
+    if not cells:
+        _, many = space.place_words
+        raise ArgumentError.about(
+            "images",
+            f"{many} have no neighbours, so that noise has no smoothness there and random field "
+            "theory cannot be used",
+            "control the familywise error by bonferroni, or by permutation (max-t)",
+        )
+    return cells
+
+
+def edges_of(cells: Sequence[Cells]) -> NDArray[np.int32]:
+    """Return all edges of some cells, shape (2, n)."""
+    own = [
+        edges
+        for part in cells
+        for edges in (part.edges if isinstance(part, Lattice) else (part.edges,))
+    ]
+    return np.concatenate(own, axis=1)
+
+
+def expected_correlation(rho: float, df: float) -> float:
+    """Return the mean of the correlation of samples of so many degrees of freedom.
+
+    It is a little nearer to zero than that of the population, `rho` (Hotelling 1953). Where
+    neighbours are alike, 1 - r has a mean of (df - 1) / (df - 2) times 1 - rho: the bias of Kiebel
+    et al. (1999), equation 15.
+
+    Examples
+    --------
+    >>> round(expected_correlation(0.9, 10), 4)
+    0.89
+    """
+    gammas = 2 * (math.lgamma((df + 1) / 2) - math.lgamma(df / 2))
+    factor = 2 / df * math.exp(gammas)
+    return float(rho * factor * special.hyp2f1(0.5, 0.5, df / 2 + 1, rho**2))
+
+
+def smoothness_of(
+    sums: EdgeSums, cells: Sequence[Cells], df: float | NDArray[np.float64], words: tuple[str, str]
+) -> Smoothness:
+    """Estimate the smoothness from sums over images.
+
+    Parameters
+    ----------
+    sums : EdgeSums
+        Of the edges of the cells.
+    cells : sequence of Cells
+        The parts.
+    df : float or array, shape (n_values,)
+        Residual degrees of freedom, of all places or of each.
+    words : pair of str
+        The words for places.
+    """
+    freedom = np.broadcast_to(np.asarray(df, np.float64), sums.squares.shape)
+    known = (sums.squares > 0) & (freedom > 0)
+    median = float(np.median(freedom[known])) if known.any() else 0.0
+    if median < _LEAST_DF:
+        raise ArgumentError.about(
+            "images",
+            f"the residuals have {median:g} degrees of freedom, but their smoothness needs at "
+            f"least {_LEAST_DF:g}",
+            "give more images, or use permutation",
+        )
+    correlations, parts, first = sums.correlations(), [], 0
+    for own in cells:
+        n_edges = edges_of([own]).shape[1]
+        stretch = slice(first, first + n_edges)
+        r, of_edge = correlations[stretch], freedom[sums.edges[0, stretch]]
+        if isinstance(own, Lattice):
+            parts.append(_of_lattice(own, r, of_edge))
+        else:
+            parts.append(_of_triangles(own, r, of_edge, words[1]))
+        first += n_edges
+    found = Smoothness(tuple(parts), median, sums.n_images)
+    _warn(found, cells, words)
+    return found
+
+
+def _of_lattice(cells: Lattice, r: NDArray[np.float64], df: NDArray[np.float64]) -> PartSmoothness:
+    ends = np.cumsum([0] + [edges.shape[1] for edges in cells.edges])
+    widths = []
+    for axis in range(3):
+        own = slice(ends[axis], ends[axis + 1])
+        rho = _correlation(r[own], df[own], cells.part.name) if ends[axis + 1] > ends[axis] else 0.0
+        # Gaussian noise has the correlation exp(-lambda / 2) one step apart.
+        widths.append(math.sqrt(_FOUR_LOG_2 / (-2 * math.log(rho))) if rho else math.nan)
+    x, y, z = (0.0 if math.isnan(width) else 1 / width for width in widths)
+    n_x, n_y, n_z = np.diff(ends).tolist()
+    n_xy, n_xz, n_yz = cells.n_faces
+    n_cubes, n_places = cells.n_cubes, cells.part.n_values
+    resels = (
+        float(n_places - (n_x + n_y + n_z) + (n_xy + n_xz + n_yz) - n_cubes),
+        x * (n_x - n_xy - n_xz + n_cubes)
+        + y * (n_y - n_xy - n_yz + n_cubes)
+        + z * (n_z - n_xz - n_yz + n_cubes),
+        x * y * (n_xy - n_cubes) + x * z * (n_xz - n_cubes) + y * z * (n_yz - n_cubes),
+        x * y * z * n_cubes,
+    )
+    fwhm_mm = tuple(width * step for width, step in zip(widths, cells.steps, strict=True))
+    finite = [width for width in widths if not math.isnan(width)]
+    return PartSmoothness(
+        cells.part.name,
+        len(finite),
+        fwhm_mm,
+        tuple(widths),
+        resels,
+        n_places,
+        cells.part.unit,
+        1 / math.prod(finite),
+    )
+
+
+def _of_triangles(
+    cells: Triangulation, r: NDArray[np.float64], df: NDArray[np.float64], many: str
+) -> PartSmoothness:
+    """Sum lengths and areas of the mesh whose vertices are the normalised residuals.
+
+    Their expectations are those of noise, whatever the degrees of freedom (Taylor and Worsley
+    2007). An edge is a chord of the way between its ends, which is longer by what Gaussian noise
+    of this correlation has.
+    """
+    rho = _correlation(r, df, cells.part.name)
+    longer = math.sqrt(math.log(rho) / (rho - 1))
+    squared = 2 * np.maximum(1 - r, 0.0)
+    a, b, c = squared[cells.triangles]
+    # Sixteen times the squared area of a triangle, by its squared sides (Heron).
+    areas = np.sqrt(np.maximum(4 * a * b - (a + b - c) ** 2, 0.0)) / 4
+    chords = np.sqrt(squared)
+    perimeters = chords[cells.triangles].sum(axis=0)
+    # What is not known counts as the mean of what is.
+    length = _whole_sum(chords) - _whole_sum(perimeters) / 2
+    root = longer / math.sqrt(_FOUR_LOG_2)
+    n_places, n_edges, n_triangles = cells.part.n_values, len(r), len(areas)
+    second = _whole_sum(areas) * root**2
+    resels = (float(n_places - n_edges + n_triangles), length * root, second, 0.0)
+    if not second > 0:
+        raise ArgumentError.about(
+            "mask_img",
+            f"the mask has no triangle of the mesh ({cells.part.name})",
+            "random field theory needs a mask of connected places: use permutation",
+        )
+    fwhm = math.sqrt(cells.area / second)
+    per_unit = second / (n_places if cells.part.unit == many else cells.area)
+    steps = (fwhm / float(cells.lengths.mean()),)
+    return PartSmoothness(
+        cells.part.name, 2, (fwhm,), steps, resels, n_places, cells.part.unit, per_unit
+    )
+
+
+def _whole_sum(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean() * len(values)) if len(known) else 0.0
+
+
+def _correlation(r: NDArray[np.float64], df: NDArray[np.float64], name: str) -> float:
+    """Return the correlation of noise one step apart, whose samples have these correlations."""
+    known = ~np.isnan(r) & (df > 2)
+    if not known.any():
+        raise ArgumentError.about(
+            "images",
+            f"no two neighbours ({name}) have residuals of the same images, so that their "
+            "smoothness is not known",
+            "leave out images that cover little, or use permutation",
+        )
+    mean = float(r[known].mean())
+    values, counts = np.unique(df[known], return_counts=True)
+    shares = counts / counts.sum()
+
+    def excess(rho: float) -> float:
+        expected = [expected_correlation(rho, freedom) for freedom in values.tolist()]
+        return float(shares @ expected) - mean
+
+    highest = 1 - 1e-9
+    if excess(highest) <= 0:
+        raise ArgumentError.about(
+            "images",
+            f"residuals of neighbours ({name}) are equal, so that noise has no width",
+            "give images that are not constant, on the grid on which they were smoothed",
+        )
+    if excess(_LEAST_CORRELATION) >= 0:
+        return _LEAST_CORRELATION
+    return float(optimize.brentq(excess, _LEAST_CORRELATION, highest, xtol=1e-14))
+
+
+def _warn(found: Smoothness, cells: Sequence[Cells], words: tuple[str, str]) -> None:
+    one, many = words
+    for part, own in zip(found.parts, cells, strict=True):
+        narrow = min(width for width in part.fwhm_steps if not math.isnan(width))
+        if narrow < LEAST_FWHM:
+            unit = many if isinstance(own, Lattice) else "edges of the mesh"
+            warn_caller(
+                f"the noise is only {narrow:.3g} {unit} wide ({part.name}, FWHM), and random field "
+                f"theory needs at least {LEAST_FWHM:g}: its p-values are too large; smooth more, "
+                "or use permutation"
+            )
+        of_crumbs = isinstance(own, Lattice) and (
+            part.n_dimensions == 3 and own.n_cubes < _FEWEST_CUBES * part.n_places
+        )
+        if of_crumbs:
+            warn_caller(
+                f"the mask consists of crumbs ({part.name}): it has {part.n_places} {many}, but "
+                f"whole cubes of {one} centres only {getattr(own, 'n_cubes', 0)}; random "
+                "field theory needs a mask that is wide compared with the noise: use permutation"
+            )
