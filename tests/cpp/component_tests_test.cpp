@@ -28,6 +28,20 @@ TEST_CASE("one component alone gives its own degrees of freedom") {
   CHECK(s.df == doctest::Approx(nu));
 }
 
+TEST_CASE("rows that are estimated alike have an exact F, also on two degrees of freedom") {
+  // A1 = q A2 = q^2 2 / nu. At nu = 2 the expectation of F is infinite, and its scale is 0 / 0.
+  for (const double rows : {2.0, 3.0, 5.0}) {
+    for (const double nu : {1.0, 2.0, 4.0, 30.0}) {
+      for (const double rounding : {-1e-15, 0.0, 1e-15}) {
+        const double a2 = 2.0 * rows / nu;
+        const ScaledF f = kenward_roger(rows * a2 * (1.0 + rounding), a2, rows);
+        CHECK(f.df == doctest::Approx(nu).epsilon(1e-14));
+        CHECK(f.scale == 1.0);
+      }
+    }
+  }
+}
+
 TEST_CASE("a component without information has no variance") {
   MatrixXd information = MatrixXd::Zero(2, 2);
   information(0, 0) = 4.0;

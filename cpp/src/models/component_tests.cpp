@@ -12,6 +12,9 @@ namespace {
 // An eigenvalue of the information, scaled to a unit diagonal, that counts as none.
 constexpr double kNoInformation = 1e-12;
 
+// The share of A1 that counts as rounding: A1 and A2 are differences that lose some digits.
+constexpr double kAlike = 1e-10;
+
 }  // namespace
 
 MatrixXd inverse_of_information(const MatrixXd& information) {
@@ -33,7 +36,10 @@ MatrixXd inverse_of_information(const MatrixXd& information) {
 }
 
 ScaledF kenward_roger(double a1, double a2, double n_rows) {
-  if (n_rows == 1.0) return {1.0, 2.0 / a2};
+  // Where C^-1 D_k is a multiple of the identity for each component, as in balanced designs and of
+  // one row, A1 = n_rows A2, and what follows is F itself on 2 n_rows / A2 degrees of freedom. If
+  // these are two, E(F) has a pole, and what follows is 0 / 0.
+  if (n_rows == 1.0 || std::abs(a1 - n_rows * a2) <= kAlike * a1) return {1.0, 2.0 * n_rows / a2};
   const double b = (a1 + 6.0 * a2) / (2.0 * n_rows);
   const double g = ((n_rows + 1.0) * a1 - (n_rows + 4.0) * a2) / ((n_rows + 2.0) * a2);
   const double below = 3.0 * n_rows + 2.0 * (1.0 - g);

@@ -26,9 +26,10 @@ struct ScaledF {
   double df = 0.0;
 };
 
-/// Kenward and Roger, Biometrics 53:983 (1997), section 3.2. One row has the scale 1. The numbers
-/// A1 and A2 of the paper say all of a hypothesis of n_rows independent rows. NaN where the formula
-/// gives degrees of freedom that are not above zero.
+/// Kenward and Roger, Biometrics 53:983 (1997), section 3.2. One row has the scale 1, and so have
+/// rows whose variances are estimated alike. The numbers A1 and A2 of the paper say all of a
+/// hypothesis of n_rows independent rows. NaN where the formula gives degrees of freedom that are
+/// not above zero.
 ScaledF kenward_roger(double a1, double a2, double n_rows);
 ScaledF kenward_roger(const MatrixXd& c, const std::vector<MatrixXd>& d, const MatrixXd& w);
 
