@@ -54,6 +54,30 @@ def study() -> Study:
     return Study()
 
 
+@pytest.mark.parametrize(("n_subjects", "n_groups"), [(4, 2), (5, 3), (6, 3), (9, 3)])
+def test_means_of_balanced_groups_have_the_f_of_anova_on_any_degrees_of_freedom(
+    n_subjects: int, n_groups: int
+) -> None:
+    rng = np.random.default_rng(n_subjects)
+    subjects = np.repeat(np.arange(n_subjects), 2)
+    own = np.arange(n_groups)
+    X = (subjects[:, np.newaxis] % n_groups == own).astype(float)
+    Y = rng.normal(size=(len(X), 50)) + 2 * rng.normal(size=(n_subjects, 50))[subjects]
+    fit = fit_repeated(X, Y, subjects)
+    found = fit.contrast(np.eye(n_groups), stat_type="F")
+    # Means of subjects, of one image each, hold all that is between subjects.
+    means = (Y[::2] + Y[1::2]) / 2
+    few = X[::2]
+    b, rss = np.linalg.lstsq(few, means, rcond=None)[:2]
+    df = n_subjects - n_groups
+    wanted = (b**2 * few.sum(axis=0)[:, np.newaxis]).sum(axis=0) / n_groups / (rss / df)
+    inner = ~fit.at_boundary
+    assert inner.sum() > 25
+    assert isinstance(found.df, tuple)
+    np.testing.assert_allclose(found.stat[inner], wanted[inner], rtol=1e-8)
+    np.testing.assert_allclose(np.broadcast_to(found.df[1], 50)[inner], df, rtol=1e-8)
+
+
 @pytest.mark.parametrize("missing", [False, True])
 def test_variances_and_coefficients_are_those_of_dense_reml(study: Study, missing: bool) -> None:
     Y = study.with_missing() if missing else study.Y
