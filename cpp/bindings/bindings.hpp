@@ -66,6 +66,7 @@ void register_permutation_repeated(py::module_& module);
 void register_heterogeneity(py::module_& module);
 void register_sandwich(py::module_& module);
 void register_nested(py::module_& module);
+void register_robust(py::module_& module);
 void register_tails(py::module_& module);
 
 /// A C-ordered array without a copy; the caller converts where that is needed.

@@ -21,5 +21,6 @@ PYBIND11_MODULE(GROUPGLM_MODULE, module) {
   groupglm::register_heterogeneity(module);
   groupglm::register_sandwich(module);
   groupglm::register_nested(module);
+  groupglm::register_robust(module);
   groupglm::register_tails(module);
 }

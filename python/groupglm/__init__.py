@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from groupglm.models.repeated import RepeatedMeasures
     from groupglm.models.repeated_arrays import fit_repeated
     from groupglm.models.repeated_formula import repeated_from_formula
+    from groupglm.models.robust import Robust
+    from groupglm.models.robust_arrays import fit_robust
     from groupglm.models.unequal import UnequalVariances
     from groupglm.models.weighted_arrays import fit_weighted
     from groupglm.spaces.smoothing import smooth_img
@@ -44,6 +46,7 @@ __all__ = [
     "FixedEffects",
     "MixedEffects",
     "RepeatedMeasures",
+    "Robust",
     "SecondLevelModel",
     "SurfaceMaps",
     "UnequalVariances",
@@ -58,6 +61,7 @@ __all__ = [
     "fit_mixed",
     "fit_ols",
     "fit_repeated",
+    "fit_robust",
     "fit_weighted",
     "get_clusters_table",
     "load_atlas",
@@ -79,6 +83,7 @@ _HOME = {
     "FixedEffects": "groupglm.models.fixed",
     "MixedEffects": "groupglm.models.mixed",
     "RepeatedMeasures": "groupglm.models.repeated",
+    "Robust": "groupglm.models.robust",
     "SecondLevelModel": "groupglm.estimator.second_level",
     "SurfaceMaps": "groupglm.spaces.surface.maps",
     "UnequalVariances": "groupglm.models.unequal",
@@ -92,6 +97,7 @@ _HOME = {
     "fit_mixed": "groupglm.models.mixed_arrays",
     "fit_ols": "groupglm.models.ols",
     "fit_repeated": "groupglm.models.repeated_arrays",
+    "fit_robust": "groupglm.models.robust_arrays",
     "fit_weighted": "groupglm.models.weighted_arrays",
     "get_clusters_table": "groupglm.inference.cluster_table",
     "load_atlas": "groupglm.atlases.atlas",

@@ -151,6 +151,22 @@ def contrast_parts(
 def estimate_tau2(
     basis: _Floats, y: _Data, v: _Data, method: str, given: float, n_threads: int
 ) -> tuple[_Floats, _Floats]: ...
+def robust_fit(
+    design: Design,
+    y: _Data,
+    weights: str,
+    tuning: float,
+    with_weights: bool,
+    n_threads: int,
+) -> tuple[
+    _Floats,
+    _Floats,
+    _Floats,
+    _Floats,
+    NDArray[np.int16],
+    NDArray[np.uint8],
+    NDArray[np.int64],
+]: ...
 def sandwich_sums(
     basis: _Floats,
     subject: NDArray[np.int64],

@@ -31,6 +31,7 @@ from groupglm.models.kinds import MODELS
 from groupglm.models.mixed import MixedEffects
 from groupglm.models.ols import OLS
 from groupglm.models.repeated import RepeatedMeasures
+from groupglm.models.robust import Robust
 from groupglm.models.unequal import UnequalVariances
 from groupglm.models.weighted import Weighted
 from groupglm.spaces.volume.grid import Grid
@@ -65,6 +66,9 @@ CASES: dict[str, tuple[Model, NDArray[np.float64]]] = {
     "known variance": (KnownVariance(), ONES),
     "mean of subjects": (MeanOfSubjects(SUBJECTS), ONES),
     "mean of subjects of kept rows": (KeptMeanOfSubjects(SUBJECTS), ONES),
+    "robust": (Robust(), np.hstack([ONES, ONES * GROUP, AGE])),
+    "robust with Huber's weights": (Robust("huber", 2.0), ONES),
+    "robust without a constant": (Robust(), AGE),
     "sandwich": (
         RepeatedMeasures("sandwich", subjects=SUBJECTS),
         np.column_stack([ONES, _RNG.normal(size=(N_IMAGES, 2))]),

@@ -299,6 +299,10 @@ def calls() -> dict[str, Call]:
             _core.estimate_tau2,
             [design().basis(), data(), 0.1 + data() ** 2, "reml", 0.0, THREADS],
         ),
+        "robust_fit": (
+            _core.robust_fit,
+            [design(), data(), "bisquare", 4.685, True, THREADS],
+        ),
         "sandwich_sums": (_core.sandwich_sums, sandwich_arguments()),
         "sandwich_test": (_core.sandwich_test, sandwich_test_arguments()),
         "update_mixed": (_core.update_mixed, mixed_update_arguments()),

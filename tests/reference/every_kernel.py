@@ -152,6 +152,18 @@ def sandwich_calls() -> Iterator[tuple[str, Any]]:
             yield f"sandwich {rule}", _core.sandwich_test(*tested)
 
 
+def robust_calls() -> Iterator[tuple[str, Any]]:
+    """Yield robust fits with both weights, of one to four columns, images missing or not."""
+    rng = np.random.default_rng(8)
+    for p in (1, 2, 3, 4):
+        design = _core.Design(np.column_stack([np.ones(N), rng.standard_normal((N, p - 1))]))
+        Y = rng.standard_normal((N, 400))
+        holes = np.where(rng.random(Y.shape) < 0.02, np.nan, Y)
+        for weights, tuning in (("bisquare", 4.685), ("huber", 1.345)):
+            for data in (Y, holes):
+                yield f"robust {weights}", _core.robust_fit(design, data, weights, tuning, True, 2)
+
+
 def permuted_models(v: int = 400) -> Iterator[tuple[str, Any]]:
     """Yield permutations of models with variances, weights and covariates."""
     for flips in (False, True):
@@ -180,6 +192,7 @@ def main() -> None:
                     *tau2_calls(),
                     *permuted_models(),
                     *sandwich_calls(),
+                    *robust_calls(),
                 ]
             )
         }

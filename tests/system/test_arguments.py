@@ -90,6 +90,7 @@ def calls() -> dict[str, Call]:
             **{"contrasts": "group", "bg_img": None, **given}
         ),
         "RepeatedMeasures": groupglm.RepeatedMeasures,
+        "Robust": groupglm.Robust,
         "SecondLevelModel.weights_at": lambda **given: fitted().weights_at(
             **{"position": (2.0, 2.0, 2.0), **given}
         ),
@@ -102,6 +103,7 @@ def calls() -> dict[str, Call]:
         "FixedEffects": groupglm.FixedEffects,
         "MixedEffects": groupglm.MixedEffects,
         "fit_repeated": partial(groupglm.fit_repeated, X=X, Y=Y, subjects=np.arange(N) // 2),
+        "fit_robust": partial(groupglm.fit_robust, X=X, Y=Y),
         "fit_mixed": partial(groupglm.fit_mixed, X=X, Y=Y, V=np.ones((N, 30))),
         "fit_ols": partial(fit_ols, X=X, Y=Y),
         "fit_weighted": partial(
@@ -267,6 +269,7 @@ KINDS = {
     "values": "array",
     "variance_groups": "labels",
     "variances": "other",
+    "tuning": "number",
     "verbose": "level",
     "views": "choice",
     "visits": "labels",
@@ -279,7 +282,7 @@ NAMED = {
 }  # fmt: skip
 # Their missing values are left out; what is masked is missing.
 MAY_MISS = {("fdr_threshold", "z_vals"), ("fit_ols", "Y"), ("OlsFit.residuals", "Y"),
-            ("fit_repeated", "Y"), ("fit_mixed", "Y"), ("fit_mixed", "V"),
+            ("fit_repeated", "Y"), ("fit_robust", "Y"), ("fit_mixed", "Y"), ("fit_mixed", "V"),
             ("fit_weighted", "Y"), ("fit_weighted", "W"), ("fit_weighted", "Z"),
             ("permuted_ols", "target_vars"), ("plotting.plot_histogram", "z"),
             ("plotting.plot_peak", "values"), ("plotting.plot_spaghetti", "values"),

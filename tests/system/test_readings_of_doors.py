@@ -349,6 +349,7 @@ WITHOUT_IMAGES = {
     "groupglm.FixedEffects",
     "groupglm.MixedEffects",
     "groupglm.RepeatedMeasures",
+    "groupglm.Robust",
     "groupglm.SurfaceMaps",  # results: its files are those that `to_filename` wrote
     "groupglm.SecondLevelModel",  # its methods are above
     "groupglm.UnequalVariances",
@@ -359,6 +360,7 @@ WITHOUT_IMAGES = {
     "groupglm.fit_mixed",
     "groupglm.fit_ols",
     "groupglm.fit_repeated",
+    "groupglm.fit_robust",
     "groupglm.fit_weighted",
     "groupglm.make_second_level_design_matrix",
     "groupglm.permuted_ols",

@@ -11,6 +11,7 @@ from groupglm.models.fixed import FixedEffects
 from groupglm.models.mixed import MixedEffects
 from groupglm.models.ols import OLS, Ols
 from groupglm.models.repeated import RepeatedMeasures
+from groupglm.models.robust import Robust
 from groupglm.models.unequal import UnequalVariances
 from groupglm.models.weighted import Weighted
 
@@ -32,7 +33,15 @@ DEFAULT_MODEL: Model = OLS
 
 MODELS: dict[str, type[Model]] = {
     model.kind: model
-    for model in (Ols, Weighted, FixedEffects, MixedEffects, UnequalVariances, RepeatedMeasures)
+    for model in (
+        Ols,
+        Weighted,
+        FixedEffects,
+        MixedEffects,
+        UnequalVariances,
+        RepeatedMeasures,
+        Robust,
+    )
 }
 """The classes by their kinds."""
 
@@ -42,6 +51,7 @@ _NAMED = (
     MixedEffects.kind,
     UnequalVariances.kind,
     RepeatedMeasures.kind,
+    Robust.kind,
 )
 """The kinds that a user may name; the model then has the settings of its class by default."""
 
