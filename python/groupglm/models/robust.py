@@ -76,8 +76,8 @@ class Robust:
         u_i = a_i / (s \cdot \mathrm{tuning}), \quad b = (X'WX)^{-1}X'Wy,
 
     where med is the median of the largest n - p + 1 of :math:`|a|`, and s is at least
-    :math:`10^{-6}` standard deviations of y. Iterations end when no coefficient changes by more than
-    :math:`1.5 \cdot 10^{-8}` of itself, or after 50.
+    :math:`10^{-6}` standard deviations of y. Iterations end when no coefficient changes by
+    more than :math:`1.5 \cdot 10^{-8}` of itself, or after 50.
 
     The variance of a contrast c is :math:`\sigma^2 c'(X'X)^{-1}c`, with the scale of DuMouchel and
     O'Brien (1989): with :math:`\psi(u) = u w(u)`, m1 the mean of :math:`\psi'(u)` and m2 the sum of
