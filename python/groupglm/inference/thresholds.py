@@ -23,6 +23,7 @@ from groupglm.inference.labelling import (
     keep_large_clusters,
     limits_clusters,
 )
+from groupglm.inference.random_fields.map_field import field_of_map, rft_threshold
 from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.messages import argument, arguments
 from groupglm.runtime.arguments import check_choice, check_truth, real_array, real_number
@@ -33,6 +34,7 @@ from groupglm.spaces.wording import extent
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.spaces.base import Space
     from groupglm.spaces.images import Image, ImageLike
 
@@ -47,9 +49,9 @@ __all__ = [
     "threshold_stats_img",
 ]
 
-HeightControl = Literal["fpr", "fdr", "bonferroni"]
+HeightControl = Literal["fpr", "fdr", "bonferroni", "rft"]
 
-_CONTROLS = ("fpr", "fdr", "bonferroni", None)
+_CONTROLS = ("fpr", "fdr", "bonferroni", "rft", None)
 _DEFAULT_THRESHOLD = 3.0
 
 
@@ -146,6 +148,7 @@ def threshold_stats_img(
     *,
     surfaces: Any = None,
     areas: Any = None,
+    smoothness: Smoothness | None = None,
 ) -> tuple[Image | None, np.float64]:
     """Keep the significant voxels of a map of z-values.
 
@@ -165,10 +168,11 @@ def threshold_stats_img(
         A threshold on the scale of the map, for ``height_control=None``; 3.0 by default. A negative
         one, with ``two_sided=False``, keeps the values at or below it. An infinite one keeps
         infinite values.
-    height_control : {"fpr", "fdr", "bonferroni"} or None, default="fpr"
+    height_control : {"fpr", "fdr", "bonferroni", "rft"} or None, default="fpr"
         "fpr": `alpha` is the false positive rate of each voxel. "fdr": the expected proportion of
         false discoveries (Benjamini-Hochberg). "bonferroni": the probability of any false
-        positive. None: `threshold` is used as it is.
+        positive. "rft": the same by random field theory, which counts with smooth noise; where
+        Bonferroni's threshold is lower, a warning says so. None: `threshold` is used as it is.
     cluster_threshold : float, default=0
         Remove smaller clusters: of fewer voxels, or of fewer mm2 on a surface. Voxels of the same
         sign that share a face are in one cluster, and so are vertices that share an edge. Of a
@@ -179,6 +183,9 @@ def threshold_stats_img(
     surfaces, areas : optional
         The meshes of a map of surfaces and the areas of their vertices, as `SecondLevelModel` takes
         them, for `cluster_threshold`. On volumes they have no effect, with a warning.
+    smoothness : Smoothness, optional
+        For "rft": of the noise, as ``model.smoothness_``. By default the one in the sidecar of the
+        map, if ``groupglm fit --correct rft:0.05`` wrote it.
 
     Returns
     -------
@@ -240,6 +247,7 @@ def threshold_stats_img(
         cluster_threshold=cluster_threshold,
         two_sided=two_sided,
         geometry=Geometry(surfaces, areas),
+        smoothness=smoothness,
     )
     return image, np.float64(used)
 
@@ -255,6 +263,7 @@ def threshold_map(
     two_sided: bool,
     geometry: Geometry = NO_GEOMETRY,
     described: bool = False,
+    smoothness: Smoothness | None = None,
 ) -> tuple[Image | None, float]:
     """Keep the significant voxels of a map, as `threshold_stats_img` does.
 
@@ -276,6 +285,13 @@ def threshold_map(
                 + f" is ignored: it is not used with height_control={height_control!r}, which "
                 "computes the threshold from alpha; give height_control=None to use it"
             )
+    if smoothness is not None and height_control != "rft":
+        warn_caller(
+            argument("smoothness")
+            + " has no effect: only "
+            + argument("height_control", "rft")
+            + " uses it"
+        )
     if stat_img is None:
         return None, _threshold_without_map(alpha, given, height_control, two_sided)
     stat_map = read_stat_map(stat_img, mask_img, geometry=geometry, described=described)
@@ -293,10 +309,9 @@ def threshold_map(
             remedy=lambda p, _: arguments(alpha=f"{p:g}", height_control="'fpr'"),
         )
     else:
-        stat_map = stat_map.as_z()
-        check_z_scale(stat_map)
-        two_sided = stat_map.has_two_tails(two_sided=two_sided)
-        used = threshold_of(stat_map.tests, alpha, height_control, two_sided=two_sided)
+        stat_map, two_sided, used = _computed(
+            stat_img, stat_map, alpha, height_control, smoothness, two_sided=two_sided
+        )
     kept = survivors(stat_map.space, stat_map.values, used, smallest, two_sided=two_sided)
     if kept.n_passed == 0:
         _warn_nothing_survives(stat_map, used, two_sided=two_sided)
@@ -314,6 +329,31 @@ def threshold_map(
     if stat_map.scale is not None and stat_map.scale.contrast is not None:
         about += f": {stat_map.scale.statistic.kind} of contrast {stat_map.scale.contrast}"
     return stat_map.image(kept.row, about), used
+
+
+def _computed(
+    stat_img: ImageLike,
+    stat_map: StatMap,
+    alpha: float,
+    control: HeightControl,
+    smoothness: Smoothness | None,
+    *,
+    two_sided: bool,
+) -> tuple[StatMap, bool, float]:
+    """Return the map as z, whether both tails are tested, and the threshold of an error rate."""
+    field = field_of_map(stat_img, stat_map, smoothness) if control == "rft" else None
+    stat_map = stat_map.as_z()
+    check_z_scale(stat_map)
+    two_sided = stat_map.has_two_tails(two_sided=two_sided)
+    if field is None:
+        return (
+            stat_map,
+            two_sided,
+            threshold_of(stat_map.tests, alpha, control, two_sided=two_sided),
+        )
+    other = threshold_of(stat_map.tests, alpha, "bonferroni", two_sided=two_sided)
+    used = rft_threshold(field, stat_map, alpha, two_sided=two_sided, bonferroni=other)
+    return stat_map, two_sided, used
 
 
 def _threshold_without_map(

@@ -169,6 +169,7 @@ def test_facts_make_the_same_smoothness() -> None:
     for given in (BOX, Smoothness((part,), math.inf, 0)):
         found = Smoothness.of_facts(json.loads(json.dumps(given.facts())))
         assert repr(found) == repr(given)  # NaN is not equal to itself
+    wrong: dict[str, Any]
     for wrong in (
         {"Parts": []},
         {"DegreesOfFreedom": -1},

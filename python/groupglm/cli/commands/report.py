@@ -25,6 +25,7 @@ from groupglm.cli.options.typed_command import typed_command
 from groupglm.cli.results.derived_files import Made
 from groupglm.cli.results.provenance import file_facts
 from groupglm.cli.wording import as_options
+from groupglm.errors import warn_caller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -190,6 +191,14 @@ def write_report(
     """Write the page of a fitted model, and return it."""
     from groupglm.estimator.reporting import make_report
 
+    by_fields = [correction for correction in corrections if correction.control == "rft"]
+    if by_fields:
+        warn_caller(
+            f"the page does not show {', '.join(map(str, by_fields))}: its maps and tables are "
+            "files beside the page"
+        )
+        others = [correction for correction in corrections if correction.control != "rft"]
+        corrections = others or [Correction("fpr", 0.001)]
     given = {
         "contrasts": dict(contrasts) or None,
         "alpha": [correction.alpha for correction in corrections],

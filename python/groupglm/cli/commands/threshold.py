@@ -39,7 +39,10 @@ __all__ = ["threshold"]
 @click.command(short_help="Keep the significant voxels (places) of a map of z.")
 @click.argument("z_map", type=MAP)
 @click.option(
-    "--correct", type=CORRECTION, help="fdr:0.05, bonferroni:0.05, or fpr:0.001 (not corrected)."
+    "--correct",
+    type=CORRECTION,
+    help="fdr:0.05, bonferroni:0.05, rft:0.05 (of a map of groupglm fit --correct rft:0.05), or "
+    "fpr:0.001 (not corrected).",
 )
 @click.option("--at", type=float, help="A threshold on the map's own scale instead.")
 @click.option(

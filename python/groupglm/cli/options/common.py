@@ -33,7 +33,7 @@ __all__ = [
     "tfce",
 ]
 
-CONTROLS = ("fpr", "fdr", "bonferroni")
+CONTROLS = ("fpr", "fdr", "bonferroni", "rft")
 _FAMILYWISE = ("fwe", "fwer", "familywise")
 
 as_json = click.option(
@@ -241,7 +241,8 @@ correct = click.option(
     "corrections",
     type=CORRECTION,
     multiple=True,
-    help="Threshold: fdr:0.05, bonferroni:0.05, or fpr:0.001 (not corrected). Repeatable.",
+    help="Threshold: fdr:0.05, bonferroni:0.05, rft:0.05 (random field theory), or fpr:0.001 (not "
+    "corrected). Repeatable.",
 )
 tails = click.option(
     "--two-sided/--one-sided",

@@ -117,9 +117,14 @@ class Estimate:
         How the maps are read.
     keeps_rows : bool
         Whether later steps need the maps' values, so that the fit keeps them.
+    smoothness : bool, default=False
+        Whether sidecars tell the smoothness of the noise, for which the maps are read once more.
     """
 
-    def __init__(self, study: Study, reading: Reading, *, keeps_rows: bool) -> None:
+    def __init__(
+        self, study: Study, reading: Reading, *, keeps_rows: bool, smoothness: bool = False
+    ) -> None:
+        self._tells_smoothness = smoothness
         self._study = study
         self._reading = reading
         self._keeps_rows = keeps_rows
@@ -167,6 +172,7 @@ class Estimate:
             "DegreesOfFreedom": degrees,
             "Zeros": zero_facts(self.model),
             **self.group.space.preparation_facts,
+            **({"Smoothness": self.model.smoothness_.facts()} if self._tells_smoothness else {}),
         }
 
     def write_degrees(self, contrast: Contrast, outputs: Outputs) -> None:

@@ -130,7 +130,10 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
     outputs = settings.reading.outputs(study)
     todo = _what_to_do(study, outputs, settings)
     needs_rows = permutations is not None or settings.how.report
-    fitted = Estimate(study, settings.reading, keeps_rows=needs_rows)
+    by_fields = any(rule.correction.control == "rft" for rule in settings.rules)
+    fitted = Estimate(
+        study, settings.reading, keeps_rows=needs_rows or by_fields, smoothness=by_fields
+    )
     if todo or not _has_common(outputs, settings):
         _write_shared(study, outputs, fitted.model, settings, journal)
     mask = functools.cache(lambda: values_of(outputs.image(outputs.mask)))

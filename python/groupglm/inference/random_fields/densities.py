@@ -176,7 +176,9 @@ def tail_of(values: NDArray[np.float64], stat_type: FieldKind, df: Df) -> NDArra
         return np.asarray(stats.f.sf(values, *df))
     if df is None or (stat_type == "t" and math.isinf(df)):
         return np.asarray(special.ndtr(-values))
-    return np.asarray(special.stdtr(df, -values) if stat_type == "t" else stats.chi2.sf(values, df))
+    return np.asarray(
+        special.stdtr(df, -values) if stat_type == "t" else special.chdtrc(df, values)
+    )
 
 
 def statistic_at(z: NDArray[np.float64], stat_type: FieldKind, df: Df) -> NDArray[np.float64]:
@@ -191,9 +193,9 @@ def statistic_at(z: NDArray[np.float64], stat_type: FieldKind, df: Df) -> NDArra
         return np.asarray(stats.chi2.isf(p, df[0]) / df[0])
     if isinstance(df, tuple):
         return _f_at(p, *df)
+    assert df is not None  # noqa: S101  (of the kinds that are left, each has some)
     if stat_type == "chi2":
         return np.asarray(stats.chi2.isf(p, df))
-    assert df is not None  # noqa: S101  (a field of t has degrees of freedom)
     one_tail = np.minimum(p, special.ndtr(z))  # t is symmetric, and its square an F
     return np.asarray(np.sign(z) * np.sqrt(_f_at(2 * one_tail, 1.0, df)))
 

@@ -123,7 +123,7 @@ class Field:
 
 
 def _resels(parts: Sequence[PartSmoothness]) -> NDArray[np.float64]:
-    return np.sum([part.resels for part in parts], axis=0)
+    return np.asarray(np.sum([part.resels for part in parts], axis=0), np.float64)
 
 
 def _grouped(df: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

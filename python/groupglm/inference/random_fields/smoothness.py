@@ -65,7 +65,13 @@ class PartSmoothness:
     resels_per_unit: float
 
     def facts(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
+        """Return it as JSON holds it.
+
+        Returns
+        -------
+        dict
+            Of numbers, texts and lists; None in the place of NaN.
+        """
         return {
             "Part": self.name,
             "Dimensions": self.n_dimensions,
@@ -79,7 +85,23 @@ class PartSmoothness:
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> PartSmoothness:
-        """Make it of its facts; ValueError names the one that is wrong."""
+        """Make it of what `facts` returned.
+
+        Parameters
+        ----------
+        facts : mapping
+            From a file, which anybody may have written.
+
+        Returns
+        -------
+        PartSmoothness
+            The same as was stored.
+
+        Raises
+        ------
+        ValueError
+            If an entry is lacking or impossible.
+        """
         check_entries(facts, _PART, "Smoothness")
         n_dimensions, per_unit = facts["Dimensions"], float(facts["ReselsPerUnit"])
         widths = [width for width in facts["FWHM"] + facts["FWHMSteps"] if width is not None]

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The random field that a map is of: its smoothness, its statistic, its degrees of freedom."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groupglm.errors import ArgumentError, warn_caller
+from groupglm.inference.random_fields.limits import peak_threshold
+from groupglm.inference.random_fields.smoothness import Smoothness
+from groupglm.messages import argument
+from groupglm.runtime.sidecars import read_json
+from groupglm.spaces.files import sidecar
+from groupglm.spaces.registry import kind_of
+from groupglm.spaces.statistic import number_of, valid_df
+
+if TYPE_CHECKING:
+    from groupglm.inference.random_fields.densities import FieldKind
+    from groupglm.inference.stat_map import StatMap
+
+__all__ = ["MapField", "field_of_map", "rft_threshold"]
+
+_SAME_SIZE = 0.02
+"""The share by which searched places may differ from those of the smoothness, without a warning."""
+
+MapField = tuple["FieldKind", Any, Smoothness]
+"""The statistic, its degrees of freedom as `peak_p` takes them, and the smoothness."""
+
+
+def field_of_map(stat_img: Any, stat_map: StatMap, smoothness: Any) -> MapField:
+    """Return the field of a map, whose heights are z-scores; `stat_map` is as it was read.
+
+    The smoothness is that of the user, or of the map's sidecar. Degrees of freedom are those of
+    the sidecar or the header; else the residual ones of the smoothness, as of a t.
+    """
+    file = kind_of(stat_img).file_of(stat_img)
+    facts = {} if file is None else read_json(sidecar(Path(file))) or {}
+    smooth = _smoothness(smoothness, facts, stat_map.name)
+    given = facts.get("DegreesOfFreedom")
+    degrees = given if isinstance(given, dict) else {}
+    statistic = None if stat_map.scale is None else stat_map.scale.statistic
+    kind, df = ("z", ()) if statistic is None else (statistic.kind, statistic.df)
+    is_f = kind == "F" or (statistic is not None and statistic.of_f)
+    if not df:
+        keys = ("Numerator", "Residual") if is_f else ("Residual",)
+        # Where they differ by place, the fewest: never too few clusters are expected.
+        least = degrees.get("ResidualMinimum")
+        numbers = [number_of(degrees.get(key)) for key in keys]
+        if least is not None:
+            numbers[-1] = number_of(least)
+        df = valid_df("F" if is_f else "t", numbers)
+    if is_f and not df:
+        raise ArgumentError.about(
+            "height_control",
+            f"{stat_map.name}: the degrees of freedom of this F are not known, and a random field "
+            "of z made of F is not Gaussian",
+            "give a map of F with its degrees of freedom, or the map that groupglm fit wrote with "
+            "its sidecar",
+        )
+    if is_f:
+        return "F", (df[0], df[1]), smooth
+    freedom = df[0] if df else smooth.df
+    return ("z", None, smooth) if math.isinf(freedom) else ("t", freedom, smooth)
+
+
+def _smoothness(given: Any, facts: dict[str, Any], name: str) -> Smoothness:
+    if isinstance(given, Smoothness):
+        return given
+    if given is not None:
+        raise ArgumentError(
+            "smoothness",
+            f"a {type(given).__name__}",
+            "a Smoothness",
+            "give model.smoothness_, or groupglm.estimate_smoothness(residuals)",
+        )
+    own = facts.get("Smoothness")
+    if own is None:
+        raise ArgumentError.about(
+            "smoothness",
+            f"{name}: "
+            + argument("height_control", "rft")
+            + " needs the smoothness of the noise, which the map's sidecar does not tell",
+            "give "
+            + argument("smoothness", shown="model.smoothness_")
+            + ", of the model that the map is of",
+        )
+    try:
+        return Smoothness.of_facts(own)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError.about(
+            "smoothness", f"{name}: its sidecar has a wrong smoothness: {error}", "fit again"
+        ) from error
+
+
+def rft_threshold(
+    field: MapField, stat_map: StatMap, alpha: float, *, two_sided: bool, bonferroni: float
+) -> float:
+    """Return the z that noise reaches anywhere with a probability of alpha, in both tails.
+
+    Bonferroni's threshold is not taken in its place where it is lower, but named.
+    """
+    kind, df, smooth = field
+    _, many = stat_map.space.place_words
+    if abs(stat_map.n_tested - smooth.n_places) > _SAME_SIZE * smooth.n_places:
+        warn_caller(
+            f"{stat_map.name}: {stat_map.n_tested} {many} are tested, but the smoothness is of "
+            f"{smooth.n_places}, whose size counts; give the mask of the model"
+        )
+    used = peak_threshold(alpha / 2 if two_sided else alpha, kind, df, smooth, on_z_scale=True)
+    if bonferroni < used:
+        warn_caller(
+            f"{stat_map.name}: random field theory's threshold, z = {used:.4g}, is above that of "
+            f"Bonferroni's correction, {bonferroni:.4g}, because the noise is rough or the degrees "
+            "of freedom are few; both control the same error: "
+            + argument("height_control", "bonferroni")
+            + " has more power here"
+        )
+    return used
