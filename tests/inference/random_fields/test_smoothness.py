@@ -29,6 +29,7 @@ from groupglm.spaces.surface.mesh import Mesh
 
 SIGMA = 1 / math.sqrt(8 * math.log(2))
 SHAPE = (34, 30, 26)
+Nifti1Image: Any = nib.Nifti1Image
 AFFINE = np.diag([2.0, 2.0, 2.5, 1.0])
 
 
@@ -42,11 +43,11 @@ def noise(fwhm: float, n: int, seed: int = 0) -> NDArray[np.float64]:
     return np.stack([one[inner] for one in smooth])
 
 
-def images(values: NDArray[Any]) -> list[nib.Nifti1Image]:
-    return [nib.Nifti1Image(one.astype(np.float32), AFFINE) for one in values]
+def images(values: NDArray[Any]) -> list[Any]:
+    return [Nifti1Image(one.astype(np.float32), AFFINE) for one in values]
 
 
-MASK = nib.Nifti1Image(np.ones(SHAPE, np.uint8), AFFINE)
+MASK = Nifti1Image(np.ones(SHAPE, np.uint8), AFFINE)
 
 
 @pytest.mark.parametrize(("fwhm", "n", "repeats"), [(3.0, 20, 1), (4.0, 7, 4), (6.0, 30, 3)])
@@ -123,8 +124,8 @@ def test_model_images_and_residuals_agree() -> None:
     assert model.smoothness_.df == 12
     assert model.smoothness_ is model.smoothness_
     # An offset changes nothing, whatever its size; float64 images hold it.
-    far = [nib.Nifti1Image(one + 1e6, AFFINE) for one in values.astype(np.float64)]
-    at_zero = [nib.Nifti1Image(one, AFFINE) for one in values.astype(np.float64)]
+    far = [Nifti1Image(one + 1e6, AFFINE) for one in values.astype(np.float64)]
+    at_zero = [Nifti1Image(one, AFFINE) for one in values.astype(np.float64)]
     offset, plain = (groupglm.estimate_smoothness(own, MASK) for own in (far, at_zero))
     assert offset.fwhm_mm == pytest.approx(plain.fwhm_mm, rel=1e-7)
 
@@ -137,7 +138,7 @@ def test_threads_give_the_same_bits_and_a_mask_is_found() -> None:
     assert one.n_places == 29 * 30 * 26
     inside = np.ones(SHAPE, np.uint8)
     inside[:5] = 0
-    assert one == groupglm.estimate_smoothness(images(values), nib.Nifti1Image(inside, AFFINE))
+    assert one == groupglm.estimate_smoothness(images(values), Nifti1Image(inside, AFFINE))
 
 
 def test_missing_values_leave_the_estimate_alone() -> None:
@@ -235,7 +236,7 @@ def test_a_mask_of_crumbs_is_warned_of() -> None:
     crumbs[::3] = 1  # sheets of one voxel
     crumbs[1::3, ::4] = 1
     with pytest.warns(UserWarning, match="mask consists of crumbs"):
-        groupglm.estimate_smoothness(images(noise(4.0, 8)), nib.Nifti1Image(crumbs, AFFINE))
+        groupglm.estimate_smoothness(images(noise(4.0, 8)), Nifti1Image(crumbs, AFFINE))
 
 
 def test_impossible_input_is_refused() -> None:

@@ -21,14 +21,15 @@ from groupglm.errors import ArgumentError
 from groupglm.inference.random_fields.smoothness import Smoothness
 
 SHAPE = (20, 24, 18)
+Nifti1Image: Any = nib.Nifti1Image
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
-MASK = nib.Nifti1Image(np.ones(SHAPE, np.uint8), AFFINE)
+MASK = Nifti1Image(np.ones(SHAPE, np.uint8), AFFINE)
 # Wide noise, so that Bonferroni's correction is no better.
 SMOOTH = Smoothness.of_box(SHAPE, fwhm=21.0, voxel_size=3.0, df=15.0, n_images=16)
 
 
 def image(values: Any, descrip: str = "") -> Any:
-    made = nib.Nifti1Image(values, AFFINE)
+    made = Nifti1Image(values, AFFINE)
     made.header["descrip"] = descrip
     return made
 
@@ -108,7 +109,7 @@ def test_what_is_lacking_or_useless_is_told() -> None:
     half[:, 14:] = 0
     with pytest.warns(UserWarning, match="are tested, but the smoothness is of 8640"):
         groupglm.threshold_stats_img(
-            image(z_values()), nib.Nifti1Image(half, AFFINE), **given, smoothness=SMOOTH
+            image(z_values()), Nifti1Image(half, AFFINE), **given, smoothness=SMOOTH
         )
 
 
@@ -120,7 +121,7 @@ def test_fit_and_threshold_from_the_shell(tmp_path: Path) -> None:
         noise = gaussian_filter(rng.standard_normal(SHAPE), 2.2)
         noise = 10 * noise.astype(np.float32)
         noise[8:13, 8:13, 6:11] += 4
-        nib.save(nib.Nifti1Image(noise, AFFINE), tmp_path / f"sub-{subject:02d}_map.nii.gz")
+        nib.save(Nifti1Image(noise, AFFINE), tmp_path / f"sub-{subject:02d}_map.nii.gz")
     nib.save(MASK, tmp_path / "mask.nii.gz")
     table = pd.DataFrame({"participant_id": [f"sub-{k:02d}" for k in range(12)]})
     table.to_csv(tmp_path / "participants.tsv", sep="\t", index=False)
