@@ -164,6 +164,10 @@ ROWS: dict[str, dict[str, Row]] = {
             "residual_variance_",
             "family_variance_",
             "boundary_share_",
+            "converged_",
+            "iterations_",
+            "mean_weight_",
+            "mean_weights_",
         )
     },
     "SecondLevelModel.get_feature_names_out": {"": Row(lambda w: w.model.get_feature_names_out())},

@@ -30,9 +30,10 @@ _SETTINGS = {
     "mixed effects": ("tau2", "test", "variance_groups"),
     "unequal variances": ("variance_groups",),
     "repeated measures": ("covariance", "df", "adjustment", "families", "visits", "groups"),
+    "robust": ("weights", "tuning"),
 }
 _OF_TYPE = {
-    "glm": ("ols", "unequal variances", "repeated measures"),
+    "glm": ("ols", "unequal variances", "repeated measures", "robust"),
     "meta": ("fixed effects", "mixed effects"),
 }
 _COLUMNS = ("variance_groups", "families", "visits", "groups")
@@ -44,7 +45,8 @@ class NodeEstimator:
 
     Parameters
     ----------
-    model : {"ols", "fixed effects", "mixed effects", "unequal variances", "repeated measures"}
+    model : str
+        "ols", "fixed effects", "mixed effects", "unequal variances", "repeated measures", "robust":
         The model, as ``SecondLevelModel(model=...)`` takes it.
     tau2 : str, float or None
         How mixed effects estimate the variance between subjects; None for the default.
@@ -58,6 +60,8 @@ class NodeEstimator:
         The columns of the table with these labels of the maps, of repeated measures.
     random : groupglm.design.formula.random_part.RandomPart or None
         The random part of the formula, which names the columns of subjects and families.
+    weights, tuning : str, float or None
+        Of robust regression, as in `groupglm.Robust`; None for the default.
     """
 
     model: str = "ols"
@@ -71,6 +75,8 @@ class NodeEstimator:
     visits: str | None = None
     groups: str | None = None
     random: RandomPart | None = None
+    weights: str | None = None
+    tuning: float | None = None
 
     def group_model(
         self,
@@ -93,6 +99,7 @@ class NodeEstimator:
             The model's name, if it has the settings that are its default.
         """
         given: dict[str, Any] = {"tau2": self.tau2, "test": self.test}
+        given |= {"weights": self.weights, "tuning": self.tuning}
         if self.model == "repeated measures":
             given |= {"covariance": self.covariance_chosen, "df": self.df}
             given |= {"adjustment": _adjustment(self.adjustment), **(labels or {})}
@@ -207,9 +214,11 @@ def _check_settings(model: str, settings: Mapping[str, Any], where: str) -> None
         column = settings.get(key)
         if column is not None and (not isinstance(column, str) or not column):
             raise ValueError(f"{where} has {key} {column!r}; it must be the name of a column")
-    if model == "mixed effects":
+    if model in ("mixed effects", "robust"):
+        names = ("tau2", "test", "weights", "tuning")
+        given = {name: settings[name] for name in names if name in settings}
         try:
-            NodeEstimator(model, settings.get("tau2"), settings.get("test")).group_model()
+            NodeEstimator(model, **given).group_model()
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where}: {error}") from error
 

@@ -12,6 +12,7 @@ from groupglm.estimator.maps_of_fit import MapsOfFit
 from groupglm.estimator.model_fits import check_fitted
 from groupglm.estimator.repeated_maps import RepeatedMaps
 from groupglm.estimator.reporting import make_report
+from groupglm.estimator.robust_maps import RobustMaps
 from groupglm.estimator.saving import load_model, save_model
 from groupglm.estimator.variance_maps import VarianceMaps
 from groupglm.group.fitted_group import statistic_of
@@ -39,7 +40,7 @@ __all__ = ["FittedModel"]
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
 
-class FittedModel(MapsOfFit, VarianceMaps, RepeatedMaps):
+class FittedModel(MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps):
     """A model after it has been fitted or loaded; it knows nothing of scikit-learn."""
 
     mask_img: Any

@@ -16,6 +16,7 @@ from groupglm.estimator.group_model import GroupModel
 from groupglm.estimator.maps_of_fit import MapsOfFit
 from groupglm.estimator.model_fits import check_fitted
 from groupglm.estimator.repeated_maps import RepeatedMaps
+from groupglm.estimator.robust_maps import RobustMaps
 from groupglm.estimator.variance_maps import VarianceMaps
 from groupglm.inputs import maps_of_one_kind
 from groupglm.inputs.first_level import are_first_level_models
@@ -109,8 +110,9 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         1,000 images then takes some 700 MB.
     model : str or model, default="ols"
         What is fitted at each voxel: "ols" (ordinary least squares), "fixed effects" or "mixed
-        effects" of images with their variances, "unequal variances" of groups of images, or
-        "repeated measures" of several images a subject. An object, such as
+        effects" of images with their variances, "unequal variances" of groups of images,
+        "repeated measures" of several images a subject, or "robust" (images that are far off count
+        less, voxel by voxel). An object, such as
         ``MixedEffects(tau2="reml")`` or ``RepeatedMeasures("sandwich")``, has options.
     surfaces : pair of str or os.PathLike, mapping, mesh or str, optional
         The meshes of data of surfaces, for clusters, TFCE, smoothing and pictures: the files of the
@@ -167,6 +169,12 @@ nibabel.nifti1.Nifti1Image
         sandwich estimates none of them, and only nested subjects have a ``family_variance_``.
     boundary_share_ : float
         Share of the voxels at which one of these variances is estimated at 0.
+    converged_, iterations_, mean_weight_ : nibabel.nifti1.Nifti1Image
+        Of robust regression, at each voxel: 1 where it converged, the number of weighted fits, and
+        the mean of the images' weights.
+    mean_weights_ : pandas.DataFrame
+        Of robust regression, for each subject: "mean_weight" over the voxels, and "low_share", the
+        share of the voxels at which its weight is below a half.
     zeros_ : groupglm.group.fitted_group.PartialZeros
         How many voxels are exactly zero in some images but not in others.
     second_level_input_
@@ -423,7 +431,7 @@ nibabel.nifti1.Nifti1Image
 
 def _call_after_the_estimator() -> None:
     """Have Python's messages about arguments name the class that users know, not its bases."""
-    for base in (GroupModel, FittedModel, MapsOfFit, VarianceMaps, RepeatedMaps):
+    for base in (GroupModel, FittedModel, MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps):
         for name, member in vars(base).items():
             function = getattr(member, "__func__", member)  # of a class method
             if inspect.isfunction(function) and (name == "__init__" or name[0] != "_"):

@@ -41,6 +41,9 @@ MAPS = {
     "subject_variance": Statistic("subjectVariance"),
     "residual_variance": Statistic("residualVariance"),
     "family_variance": Statistic("familyVariance"),
+    "converged": Statistic("converged"),
+    "iterations": Statistic("iterations"),
+    "mean_weight": Statistic("meanWeight"),
 }
 """The maps that fits have of themselves, by their names in `Fit.maps`, and what they hold."""
 
@@ -50,6 +53,9 @@ _OTHERWISE = {
     "subject_variance": "fit the model 'repeated measures' with a random intercept",
     "residual_variance": "fit the model 'repeated measures' with a random intercept",
     "family_variance": "fit RepeatedMeasures(covariance='nested'), and give the families",
+    "converged": "fit the model 'robust'",
+    "iterations": "fit the model 'robust'",
+    "mean_weight": "fit the model 'robust'",
 }
 """What a user does who misses a map; else, what has a variance of each image."""
 

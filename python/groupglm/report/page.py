@@ -28,6 +28,7 @@ from groupglm.report.heterogeneity import heterogeneity_section
 from groupglm.report.methods import Methods
 from groupglm.report.peak_pictures import places_of
 from groupglm.report.permuted_findings import find_permuted
+from groupglm.report.robust_section import robust_section
 from groupglm.report.script import python_script
 from groupglm.report.small_forests import MOST_LINES
 from groupglm.report.subjects_section import subjects_section
@@ -133,7 +134,9 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> tu
         "mask_picture": drawing.mask_picture(),
         "note": drawing.note,
         "design": design_section(group, design),
-        "spread": heterogeneity_section(group, names, drawing) or subjects_section(group, drawing),
+        "spread": heterogeneity_section(group, names, drawing)
+        or subjects_section(group, drawing)
+        or robust_section(group, names, drawing),
         "contrasts": sections,
         "viewer": drawing.viewer(contrasts),
         "versions": versions,

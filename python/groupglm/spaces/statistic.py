@@ -39,6 +39,9 @@ KINDS = {
     "subjectVariance": "variances between subjects",
     "residualVariance": "variances of the images of a subject",
     "familyVariance": "variances between families",
+    "converged": "where iterations converged (1) or did not (0)",
+    "iterations": "numbers of iterations",
+    "meanWeight": "mean weights of the images",
     "dof": "degrees of freedom",
 }
 """The kinds of values, by their short names in files and sidecars."""
@@ -47,10 +50,12 @@ KINDS = {
 _OF_FITS = (
     *("tau2", "I2", "H2", "Q", "Qp"),
     *("ICC", "subjectVariance", "residualVariance", "familyVariance"),
+    *("converged", "iterations", "meanWeight"),
 )
 _NEVER_NEGATIVE = (
     *("F", "logp", "variance", "tau2", "I2", "H2", "Q", "dof"),
     *("ICC", "subjectVariance", "residualVariance", "familyVariance"),
+    *("converged", "iterations", "meanWeight"),
 )
 
 _GENERAL = {  # the kinds that each may mean

@@ -26,6 +26,7 @@ MODELS = {
     "mixed": "mixed effects",
     "unequal": "unequal variances",
     "repeated": "repeated measures",
+    "robust": "robust",
 }
 """The models by the command line's words, and their names in Python."""
 
@@ -79,8 +80,9 @@ def _model(*names: str) -> Callable[[Command], Command]:
         "model_name",
         type=click.Choice(list(MODELS)),
         help="Ordinary least squares (ols, the default); fixed or mixed effects, which weight each "
-        "map by its variance; a variance for each group (unequal: Welch); or several maps a "
-        "subject (repeated, the default if the formula has (1 | subject)).",
+        "map by its variance; a variance for each group (unequal: Welch); several maps a "
+        "subject (repeated, the default if the formula has (1 | subject)); or robust: maps far off "
+        "count less, place by place.",
     )
 
 
@@ -100,6 +102,19 @@ _OF_MIXED = (
         "--variance-groups",
         metavar="COLUMN",
         help="Column of groups with a variance of their own, for mixed or unequal.",
+    ),
+)
+_OF_ROBUST = (
+    click.option(
+        "--weights-function",
+        type=click.Choice(("bisquare", "huber")),
+        help="Weights of --model robust; by default bisquare.",
+    ),
+    click.option(
+        "--tuning",
+        type=click.FloatRange(min=0, min_open=True),
+        help="How far off a map may be, in standard deviations, of --model robust; by default "
+        "4.685, or 1.345 with huber.",
     ),
 )
 _BESIDE = (
@@ -161,8 +176,12 @@ def _giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
     return give
 
 
-model_options = _giving((_model("--model", "--group-model"), *_BESIDE, *_OF_MIXED, *of_repeated))
-bids_model_options = _giving((_model("--group-model"), *_OF_MIXED, *of_repeated, *_NOT_OF_BIDS))
+model_options = _giving(
+    (_model("--model", "--group-model"), *_BESIDE, *_OF_MIXED, *_OF_ROBUST, *of_repeated)
+)
+bids_model_options = _giving(
+    (_model("--group-model"), *_OF_MIXED, *_OF_ROBUST, *of_repeated, *_NOT_OF_BIDS)
+)
 
 
 @dataclass(frozen=True)
@@ -183,6 +202,10 @@ class GroupModelOptions:
         Paths and globs.
     covariates : tuple of (str, str)
         Name, and path or glob.
+    weights_function : str or None
+        The weights of robust regression; None: as by default.
+    tuning : float or None
+        Their tuning; None: as by default.
     repeated : RepeatedOptions
         The options for several maps a subject.
     option : str
@@ -196,6 +219,8 @@ class GroupModelOptions:
     variances: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
     covariates: tuple[tuple[str, str], ...] = ()
+    weights_function: str | None = None
+    tuning: float | None = None
     repeated: RepeatedOptions = field(default_factory=RepeatedOptions)
     option: str = "--model"
 
@@ -237,6 +262,8 @@ class GroupModelOptions:
             node.tau2,
             node.test,
             node.variance_groups,
+            weights_function=node.weights,
+            tuning=node.tuning,
             repeated=RepeatedOptions.of_node(node),
             option="Model.Type",
         )
@@ -261,6 +288,13 @@ class GroupModelOptions:
                 f"{is_mixed}, or {self.option} unequal",
             ),
             *((f"--{name}", True, ("repeated",), is_repeated) for name in self.repeated.given()),
+            *(
+                (option, own is not None, ("robust",), f"{self.option} robust")
+                for option, own in (
+                    ("--weights-function", self.weights_function),
+                    ("--tuning", self.tuning),
+                )
+            ),
             ("--weights", self.weights, ("ols",), f"{self.option} ols"),
             ("--covariate", self.covariates, ("ols",), f"{self.option} ols"),
         )
@@ -316,6 +350,9 @@ class GroupModelOptions:
         if self.model_name == "mixed":
             facts["Tau2"] = METHODS[0] if self.tau2 is None else self.tau2
             facts["Test"] = self.test or TESTS[0]
+        if self.model_name == "robust":
+            facts["Weights"] = self.weights_function or "bisquare"
+            facts["Tuning"] = self.tuning or {"bisquare": 4.685, "huber": 1.345}[facts["Weights"]]
         if self.variance_groups is not None:
             facts["VarianceGroups"] = self.variance_groups
         return {**facts, **(self.repeated.facts() if self.is_repeated else {})}
@@ -334,6 +371,8 @@ class GroupModelOptions:
             tau2 = facts["Tau2"]
             how = f"by {tau2}" if isinstance(tau2, str) else f"{tau2:g}, as given"
             said += f" (variance between subjects {how}; test {facts['Test']})"
+        if "Tuning" in facts:
+            said += f" ({facts['Weights']} weights, tuning {facts['Tuning']:g})"
         return f"{said} ({self.repeated.words()})" if self.is_repeated else said
 
     def model(
@@ -360,5 +399,7 @@ class GroupModelOptions:
             covariance=self.repeated.chosen if self.is_repeated else None,
             df=self.repeated.df,
             adjustment=self.repeated.adjustment,
+            weights=self.weights_function,
+            tuning=self.tuning,
         )
         return node.group_model(None if groups is None else [*groups.values()], labels)

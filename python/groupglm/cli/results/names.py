@@ -50,6 +50,9 @@ _ALL = {
     "family_variance": "familyVariance",
     "residual_variance": "residualVariance",
     "n_subjects": "nSubjects",
+    "converged": "converged",
+    "iterations": "iterations",
+    "mean_weight": "meanWeight",
 }
 
 _MAX_LABEL = 120  # characters; a name of a file may have 255, and has other parts too

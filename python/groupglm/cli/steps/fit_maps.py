@@ -43,6 +43,9 @@ _MEANING = {
         "residualVariance",
         "Variance of a map about its subject's level, in squared units of the maps",
     ),
+    "converged": ("converged", "1 where iterations converged, 0 where they did not"),
+    "iterations": ("iterations", "Number of weighted fits"),
+    "mean_weight": ("meanWeight", "Mean of the weights of the maps, from 0 to 1"),
     "n_subjects": ("nSubjects", "Number of subjects that have a map with a value"),
 }
 

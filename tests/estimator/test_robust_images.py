@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Robust regression of images: the maps of arrays, weights by subject, files, the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+
+from groupglm import Robust, SecondLevelModel, fit_robust, non_parametric_inference
+
+nib: Any = nibabel  # typed only in part
+N, SHAPE = 12, (4, 4, 4)
+DESIGN = pd.DataFrame({"intercept": np.ones(N)})
+MASK = nib.Nifti1Image(np.ones(SHAPE, np.uint8), np.eye(4))
+
+
+def images() -> list[Any]:
+    rng = np.random.default_rng(0)
+    values = rng.normal(1.0, 1.0, (N, *SHAPE)).astype(np.float32)
+    values[3] += 30
+    return [nib.Nifti1Image(own, np.eye(4)) for own in values]
+
+
+@pytest.mark.parametrize("model", ["robust", Robust("huber")])
+def test_images_are_arrays(model: Any, tmp_path: Path) -> None:
+    given = images()
+    fitted = SecondLevelModel(MASK, model=model).fit(given, design_matrix=DESIGN)
+    Y = np.stack([image.get_fdata(dtype=np.float32).ravel() for image in given])
+    kind = "huber" if isinstance(model, Robust) else "bisquare"
+    fit = fit_robust(np.ones((N, 1)), Y, weights=kind)
+    stat = fitted.compute_contrast("intercept", output_type="stat").get_fdata()
+    # Maps are float32.
+    np.testing.assert_allclose(stat.ravel(), fit.contrast([1]).stat, rtol=1e-6)
+    table = fitted.mean_weights_
+    np.testing.assert_array_equal(table["mean_weight"], fit.mean_weights)
+    np.testing.assert_array_equal(table["low_share"], fit.low_shares)
+    assert table["mean_weight"].argmin() == 3
+    np.testing.assert_array_equal(fitted.iterations_.get_fdata().ravel(), fit.iterations)
+    np.testing.assert_array_equal(fitted.converged_.get_fdata().ravel(), fit.converged)
+    loaded = SecondLevelModel.load(fitted.save(tmp_path / "m.groupglm"))
+    pd.testing.assert_frame_equal(loaded.mean_weights_, table)
+    page = fitted.generate_report("intercept", bg_img=None).get_standalone()
+    assert "Who was down-weighted" in page
+    assert f"{table.index[3]} (" in page
+
+
+def test_other_models_have_no_such_weights() -> None:
+    fitted = SecondLevelModel(MASK).fit(images(), design_matrix=DESIGN)
+    for name in ("mean_weights_", "converged_", "iterations_", "mean_weight_"):
+        with pytest.raises(AttributeError, match="fit the model 'robust'"):
+            getattr(fitted, name)
+
+
+def test_permutations_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="model 'robust' has no permutation test"):
+        non_parametric_inference(
+            images(), design_matrix=DESIGN, second_level_contrast="intercept", mask=MASK,
+            n_perm=5, model="robust", random_state=0,
+        )  # fmt: skip
