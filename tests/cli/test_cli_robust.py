@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +28,9 @@ def test_the_maps_are_those_of_python(tmp_path: Path) -> None:
     fit = fit_robust(np.ones((len(Y), 1)), Y, weights="huber", tuning=2)
     (path,) = out.glob("*stat-t_statmap.nii.gz")
     np.testing.assert_allclose(values_of(path)[mask], fit.contrast([1]).stat, rtol=1e-5)
-    sidecar = json.loads(Path(str(path).replace(".nii.gz", ".json")).read_text())
-    assert sidecar["Weights"] == "huber"
-    assert sidecar["Tuning"] == 2
+    sidecar = Path(str(path).replace(".nii.gz", ".json")).read_text()
+    assert '"Weights": "huber"' in sidecar
+    assert '"Tuning": 2.0' in sidecar
     assert list(out.glob("*iterations*.nii.gz"))
     result = run_fit(*common, "--output", tmp_path / "other", "--tuning", "2")
     assert result.exit_code != 0
