@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from groupglm._core import build_info
     from groupglm.atlases.atlas import Atlas, load_atlas
     from groupglm.atlases.finding import find_atlas
+    from groupglm.atlases.sphere import Sphere
     from groupglm.design.confounds import make_second_level_design_matrix
     from groupglm.design.formula.building import design_from_formula
     from groupglm.estimator.second_level import SecondLevelModel
+    from groupglm.extraction.values import extract_values
     from groupglm.inference.all_resolution import cluster_level_inference, true_discovery_bounds
     from groupglm.inference.cluster_table import get_clusters_table
     from groupglm.inference.conjunction import conjunction_img
@@ -48,6 +50,7 @@ __all__ = [
     "RepeatedMeasures",
     "Robust",
     "SecondLevelModel",
+    "Sphere",
     "SurfaceMaps",
     "UnequalVariances",
     "__version__",
@@ -56,6 +59,7 @@ __all__ = [
     "conjunction_img",
     "design_from_formula",
     "estimate_smoothness",
+    "extract_values",
     "fdr_threshold",
     "find_atlas",
     "fit_mixed",
@@ -85,6 +89,7 @@ _HOME = {
     "RepeatedMeasures": "groupglm.models.repeated",
     "Robust": "groupglm.models.robust",
     "SecondLevelModel": "groupglm.estimator.second_level",
+    "Sphere": "groupglm.atlases.sphere",
     "SurfaceMaps": "groupglm.spaces.surface.maps",
     "UnequalVariances": "groupglm.models.unequal",
     "build_info": "groupglm._core",
@@ -92,6 +97,7 @@ _HOME = {
     "conjunction_img": "groupglm.inference.conjunction",
     "design_from_formula": "groupglm.design.formula.building",
     "estimate_smoothness": "groupglm.inference.random_fields.images",
+    "extract_values": "groupglm.extraction.values",
     "fdr_threshold": "groupglm.inference.thresholds",
     "find_atlas": "groupglm.atlases.finding",
     "fit_mixed": "groupglm.models.mixed_arrays",

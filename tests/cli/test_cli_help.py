@@ -178,7 +178,7 @@ def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
     Path("z.nii.gz").write_bytes(Path("results/contrast-age_stat-z_statmap.nii.gz").read_bytes())
     Path("atlas.nii.gz").write_bytes(Path("results/mask.nii.gz").read_bytes())
     Path("atlas.tsv").write_text("index\tname\n1\tbrain\n")
-    for command in ("clusters", "threshold", "report"):
+    for command in ("clusters", "extract", "threshold", "report"):
         for example in _examples(command):
             run_well(*example)
             written = example[example.index("--output") + 1] if "--output" in example else None
@@ -190,4 +190,4 @@ def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
             n_run += 1
             if command == "report":
                 Path(example[example.index("--output") + 1]).unlink()
-    assert n_run == 15
+    assert n_run == 17

@@ -186,6 +186,11 @@ ROWS: dict[str, dict[str, Row]] = {
     "groupglm.load_atlas": {"": Row(lambda w: groupglm.load_atlas(w.mask), 0, MASK)},
     "groupglm.find_atlas": {"none": Row(_without_atlas)},
     "groupglm.Atlas": {"": Row(lambda w: hasattr(w, "Atlas"))},
+    "groupglm.Sphere": {"": Row(lambda _: groupglm.Sphere((0, 0, 0), 6))},
+    "groupglm.extract_values": {
+        "images": Row(lambda w: groupglm.extract_values(w.maps, w.mask), 1, MASK),
+        "model": Row(lambda w: groupglm.extract_values(w.model, (0, 0, 0, 9)), 1),
+    },
     "groupglm.get_clusters_table": {
         "": Row(lambda w: groupglm.get_clusters_table(w.z, 1.0), 0, Z),
         "atlas": Row(lambda w: groupglm.get_clusters_table(w.z, 1.0, atlas=w.mask), 0, MASK | Z),
@@ -196,6 +201,9 @@ ROWS: dict[str, dict[str, Row]] = {
     "groupglm.threshold_stats_img": {
         "mask": Row(lambda w: groupglm.threshold_stats_img(w.z, mask_img=w.mask), 0, MASK | Z),
         "no mask": Row(lambda w: groupglm.threshold_stats_img(w.z), 0, Z),
+        "small volume": Row(
+            lambda w: groupglm.threshold_stats_img(w.z, small_volume=w.mask), 0, MASK | Z
+        ),
     },
     "groupglm.estimate_smoothness": {
         "residuals": Row(_quiet_smoothness, 1, MASK),
@@ -316,6 +324,15 @@ ROWS: dict[str, dict[str, Row]] = {
             ),
             0,
             {**Z_OF_RESULTS, "results/mask.nii.gz": 1},
+        )
+    },
+    "groupglm extract": {
+        "": Row(
+            lambda w: run_well(
+                "extract", *w.maps, "--atlas", w.mask, "--output", w.new("regions.tsv")
+            ),
+            1,
+            {"mask.nii.gz": 2},  # once for its hash
         )
     },
     "groupglm clusters": {

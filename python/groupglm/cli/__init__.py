@@ -21,6 +21,7 @@ from groupglm.cli.commands.bids import bids
 from groupglm.cli.commands.clusters import clusters
 from groupglm.cli.commands.conjunction import conjunction
 from groupglm.cli.commands.demo import demo
+from groupglm.cli.commands.extract import extract
 from groupglm.cli.commands.fit import fit
 from groupglm.cli.commands.info import info
 from groupglm.cli.commands.permute import permute
@@ -151,5 +152,5 @@ def main() -> None:
     """
 
 
-for command in (bids, clusters, conjunction, demo, fit, info, permute, report, threshold):
+for command in (bids, clusters, conjunction, demo, extract, fit, info, permute, report, threshold):
     main.add_command(command)

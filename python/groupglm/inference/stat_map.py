@@ -11,6 +11,7 @@ import numpy as np
 
 from groupglm.errors import ArgumentError, ImageError, warn_caller
 from groupglm.inference.map_scale import MapScale, known_scale, z_of_statistic
+from groupglm.inference.small_volume import inside_small_volume
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import counted
@@ -146,8 +147,9 @@ def read_stat_map(
     geometry: Geometry = NO_GEOMETRY,
     whole_grid: bool = False,
     described: bool = False,
+    small_volume: Any = None,
 ) -> StatMap:
-    """Read a statistical map."""
+    """Read a statistical map, where it is inside the mask and the small volume."""
     kind = kind_of(stat_img)
     source, everywhere = kind.open_map(stat_img, "stat_img", geometry)
     scale = known_scale(stat_img, described=described)
@@ -166,6 +168,8 @@ def read_stat_map(
     elif inside is None:
         _refuse_constant(source.name, whole[~missing], everywhere)
         inside = kind.differs_from_background(everywhere, whole)
+    if small_volume is not None:
+        inside = inside_small_volume(small_volume, everywhere, inside, stat_img, source.name)
     n_lost = int((inside & missing).sum())
     if whole_grid:
         inside = np.ones_like(inside)

@@ -149,6 +149,7 @@ def threshold_stats_img(
     surfaces: Any = None,
     areas: Any = None,
     smoothness: Smoothness | None = None,
+    small_volume: Any = None,
 ) -> tuple[Image | None, np.float64]:
     """Keep the significant voxels of a map of z-values.
 
@@ -186,6 +187,9 @@ def threshold_stats_img(
     smoothness : Smoothness, optional
         For "rft": of the noise, as ``model.smoothness_``. By default the one in the sidecar of the
         map, if ``groupglm fit --correct rft:0.05`` wrote it.
+    small_volume : Sphere, four numbers (x, y, z, radius), or mask, optional
+        A small volume of prior interest: only places that are in it too are tested and kept. The
+        result is that of the mask of both.
 
     Returns
     -------
@@ -248,6 +252,7 @@ def threshold_stats_img(
         two_sided=two_sided,
         geometry=Geometry(surfaces, areas),
         smoothness=smoothness,
+        small_volume=small_volume,
     )
     return image, np.float64(used)
 
@@ -264,6 +269,7 @@ def threshold_map(
     geometry: Geometry = NO_GEOMETRY,
     described: bool = False,
     smoothness: Smoothness | None = None,
+    small_volume: Any = None,
 ) -> tuple[Image | None, float]:
     """Keep the significant voxels of a map, as `threshold_stats_img` does.
 
@@ -285,6 +291,13 @@ def threshold_map(
                 + f" is ignored: it is not used with height_control={height_control!r}, which "
                 "computes the threshold from alpha; give height_control=None to use it"
             )
+    if small_volume is not None and height_control == "rft":
+        raise ArgumentError.about(
+            "small_volume",
+            argument("small_volume")
+            + " has another search volume than the smoothness was found in",
+            "give height_control 'fdr' or 'bonferroni'",
+        )
     if smoothness is not None and height_control != "rft":
         warn_caller(
             argument("smoothness")
@@ -294,7 +307,9 @@ def threshold_map(
         )
     if stat_img is None:
         return None, _threshold_without_map(alpha, given, height_control, two_sided)
-    stat_map = read_stat_map(stat_img, mask_img, geometry=geometry, described=described)
+    stat_map = read_stat_map(
+        stat_img, mask_img, geometry=geometry, described=described, small_volume=small_volume
+    )
     if smallest > 0:
         refuse_clusters(stat_map.space, "cluster_threshold", f"is {smallest:g}")
     if height_control is None:

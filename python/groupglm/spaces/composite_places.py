@@ -198,6 +198,15 @@ class CompositePlaces(Places):
                 found[inside] = member.distances_from(at, own, limit)
         return found
 
+    def ball(self, centre: Sequence[float], radius: float) -> tuple[NDArray[np.intp], float]:
+        """Return what the member of the nearest place finds: no ball reaches into another."""
+        found, nearest = np.zeros(0, np.intp), np.inf
+        for _, space, own in self._stretches:
+            places, distance = space.ball(centre, radius)
+            if distance < nearest:
+                found, nearest = places + int(own.start), distance
+        return found, nearest
+
     def structure(self, places: NDArray[np.integer]) -> NDArray[np.object_] | None:
         """Return the structures that the members name; where one names none, the member's name."""
         nowhere = np.zeros(0, np.intp)

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from groupglm._core import Neighbours
     from groupglm.spaces.cells import Cells
 
-__all__ = ["Places"]
+__all__ = ["SAME_POSITION_MM", "Places"]
+
+SAME_POSITION_MM = 1e-3
+"""How far a position in a file may be from the exact one: files round coordinates to float32."""
 
 
 class Places(Protocol):
@@ -219,6 +222,29 @@ class Places(Protocol):
         del limit
         positions = self.coordinates(np.append(places, place))
         return np.asarray(np.linalg.norm(positions[:-1] - positions[-1], axis=1))
+
+    def ball(self, centre: Sequence[float], radius: float) -> tuple[NDArray[np.intp], float]:
+        """Find the places within a distance of a position: in a ball, or in a disc of a surface.
+
+        Parameters
+        ----------
+        centre : three floats
+            In mm.
+        radius : float
+            In mm; a place that is farther by less than the rounding of positions counts.
+
+        Returns
+        -------
+        places : array of int, shape (n,)
+            Increasing.
+        distance : float
+            How far the nearest place is; infinite if no place has a position.
+        """
+        steps = self.coordinates() - np.asarray(centre, np.float64)
+        distances = np.sqrt(np.einsum("ij,ij->i", steps, steps))
+        if np.isnan(distances).all():
+            return np.zeros(0, np.intp), np.inf
+        return np.flatnonzero(distances <= radius + SAME_POSITION_MM), float(np.nanmin(distances))
 
     def structure(self, places: NDArray[np.integer]) -> NDArray[np.object_] | None:
         """Return the anatomical structure that each of some places is in, by its name.

@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groupglm.cli.journal import Journal
+from groupglm.cli.options.atlases import (
+    small_volume_facts,
+    small_volume_given,
+    small_volume_option,
+)
 from groupglm.cli.options.common import CORRECTION, Correction, as_json, overwrite, tails
 from groupglm.cli.options.common import cluster_threshold as cluster_threshold_option
 from groupglm.cli.options.geometry import (
@@ -27,11 +32,11 @@ from groupglm.cli.results.derived_files import Made
 from groupglm.cli.results.provenance import fingerprint
 from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import statistic
+from groupglm.spaces.map_files import MapFiles
 
 if TYPE_CHECKING:
     from groupglm.spaces.base import Space
     from groupglm.spaces.images import Image
-    from groupglm.spaces.map_files import MapFiles
 
 __all__ = ["threshold"]
 
@@ -48,6 +53,7 @@ __all__ = ["threshold"]
 @click.option(
     "--mask", type=MASK, help="Voxels (places) that are tested; found from the map by default."
 )
+@small_volume_option
 @geometry_options
 @tails
 @cluster_threshold_option
@@ -60,6 +66,7 @@ def threshold(
     correct: Correction | None,
     at: float | None,
     mask: MapFiles | None,
+    small_volume: Any,
     surfaces: SidePair | None,
     areas: SidePair | None,
     two_sided: bool | None,
@@ -90,13 +97,15 @@ def threshold(
         "Correct": None if correct is None else str(correct),
         "At": at,
         "Mask": None if mask is None else fingerprint(mask),
+        **({} if small_volume is None else {"SmallVolume": small_volume_facts(small_volume)}),
         **mesh_facts(surfaces, areas),
         "TwoSided": two_sided,
         "ClusterThreshold": cluster_threshold,
     }
     made = Made(output, z_map, options)
     journal = Journal(as_json=as_json)
-    read = [*(() if mask is None else mask.paths), *mesh_files(surfaces, areas)]
+    masks = [own for own in (mask, small_volume) if isinstance(own, MapFiles)]
+    read = [*(path for own in masks for path in own.paths), *mesh_files(surfaces, areas)]
     with journal.listening(), made.claimed(suffixes=made.map_endings, read=read):
         if half := note_half(z_map):
             journal.warn(half)
@@ -121,6 +130,7 @@ def threshold(
                 two_sided=both,
                 geometry=geometry_of(surfaces, areas),
                 described=True,
+                small_volume=small_volume_given(small_volume),
             )
             assert image is not None  # noqa: S101  (a map was given)
             holds, _ = kind_of(image).said_by_map(image)

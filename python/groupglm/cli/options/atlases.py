@@ -19,7 +19,14 @@ from groupglm.spaces.map_files import MapFiles
 if TYPE_CHECKING:
     from groupglm.atlases.atlas import Atlas
 
-__all__ = ["AtlasChoice", "atlas_options", "of_atlas"]
+__all__ = [
+    "AtlasChoice",
+    "atlas_options",
+    "of_atlas",
+    "small_volume_facts",
+    "small_volume_given",
+    "small_volume_option",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -36,6 +43,40 @@ class _Atlas(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         if not os.path.lexists(expand(text)) and os.sep not in text and "." not in text:
             return text
         return MASK.convert(value, param, ctx)
+
+
+class _SmallVolume(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A mask, or the four numbers of a sphere."""
+
+    name = "mask|x,y,z,radius"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> MapFiles | tuple[float, ...]:
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]
+        parts = value.split(",")
+        if len(parts) == 4 and not expand(value).exists():
+            try:
+                return tuple(float(part) for part in parts)
+            except ValueError:
+                self.fail(f"{value!r} is neither a mask nor X,Y,Z,RADIUS in mm", param, ctx)
+        return MASK.convert(value, param, ctx)
+
+
+small_volume_option = click.option(
+    "--small-volume",
+    type=_SmallVolume(),
+    help="Correct only inside this mask, or this sphere X,Y,Z,RADIUS in mm, of prior interest.",
+)
+
+
+def small_volume_facts(given: MapFiles | tuple[float, ...] | None) -> Any:
+    """Return the facts of a small volume for sidecars; None without one."""
+    return fingerprint(given) if isinstance(given, MapFiles) else given and list(given)
+
+
+def small_volume_given(given: MapFiles | tuple[float, ...] | None) -> Any:
+    """Return a small volume as functions take it."""
+    return given.as_path if isinstance(given, MapFiles) else given
 
 
 of_atlas = (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from groupglm.cli.options.atlases import AtlasChoice, of_atlas, small_volume_option
 from groupglm.cli.options.common import (
     AFFINE,
     CONTRAST,
@@ -150,6 +151,8 @@ _FIT = (
     correct,
     cluster_threshold,
     tails,
+    small_volume_option,
+    *of_atlas,
     click.option(
         "--permute",
         "--n-perm",
@@ -322,6 +325,8 @@ class FitOptions:
     corrections: tuple[Correction, ...]
     cluster_threshold: int
     two_sided: bool
+    small_volume: Any
+    atlas: AtlasChoice | None
     permute: int | None
     tfce: bool
     cluster_p: float | None
@@ -333,7 +338,9 @@ class FitOptions:
     @classmethod
     def taken_from(cls, given: dict[str, Any]) -> FitOptions:
         """Take these options out of a command's arguments; refuse those that conflict."""
-        own = {name: given.pop(name) for name in cls.__dataclass_fields__}
+        atlas = AtlasChoice.taken_from(given)
+        own = {name: given.pop(name) for name in cls.__dataclass_fields__ if name != "atlas"}
+        own["atlas"] = atlas
         thresholds = bool(own["corrections"]) or own["report"]
         permutes = own["permute"] is not None
         needs = (
@@ -341,6 +348,8 @@ class FitOptions:
             ("--cluster-p", own["cluster_p"], permutes, "--permute N"),
             ("--seed", own["seed"] is not None, permutes, "--permute N"),
             ("--background", own["background"], own["report"], "--report"),
+            ("--small-volume", own["small_volume"], own["corrections"], "--correct"),
+            ("--atlas", atlas, own["corrections"], "--correct"),
             ("--cluster-threshold", own["cluster_threshold"], thresholds, "--correct or --report"),
             (
                 "--two-sided" if own["two_sided"] else "--one-sided",

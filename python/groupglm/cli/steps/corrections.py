@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.commands.clusters import described
+from groupglm.cli.options.atlases import small_volume_facts, small_volume_given
 from groupglm.cli.results.maps_read_back import values_of
 from groupglm.cli.results.names import Contrast, read_json, sidecar
 from groupglm.runtime.naming import counted
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from groupglm.cli.journal import Journal
+    from groupglm.cli.options.atlases import AtlasChoice
     from groupglm.cli.options.common import Correction
     from groupglm.cli.results.study_results import Outputs
     from groupglm.spaces.images import Image
@@ -41,18 +43,27 @@ class Rule:
         Clusters of fewer voxels are left out.
     two_sided : bool
         Whether both tails of t are tested.
+    small_volume : MapFiles or tuple of 4 floats, optional
+        The small volume to which the correction is restricted.
+    atlas : AtlasChoice, optional
+        The atlas that names the places of clusters.
     """
 
     correction: Correction
     cluster_threshold: int
     two_sided: bool
+    small_volume: Any = None
+    atlas: AtlasChoice | None = None
 
     def facts(self, contrast: Contrast) -> dict[str, Any]:
         """Return the facts of the correction for sidecars; F has one tail."""
         two_sided = self.two_sided and contrast.stat_type == "t"
         facts = self.correction.facts(two_sided=two_sided)
-        extent = self.cluster_threshold
-        return {**facts, "ClusterThreshold": extent} if extent else facts
+        if self.cluster_threshold:
+            facts["ClusterThreshold"] = self.cluster_threshold
+        if self.small_volume is not None:
+            facts["SmallVolume"] = small_volume_facts(self.small_volume)
+        return facts
 
     def paths(self, outputs: Outputs, contrast: Contrast) -> tuple[Path, Path]:
         """Return the files of the thresholded map and of the table of its clusters (or regions)."""
@@ -84,6 +95,8 @@ def correct_contrast(
     two_sided = rule.two_sided and contrast.stat_type == "t"
     said: dict[str, Any] = {"Correction": rule.facts(contrast), "Contrast": contrast.facts()}
     of_regions = _is_of_regions(path)
+    if rule.atlas is not None and not of_regions:
+        said["Atlas"] = rule.atlas.facts()
     files = {"map": str(path), "regions" if of_regions else "clusters": str(table_path)}
     done = {"correction": str(correction), "files": files}
     what = f"{correction} of {contrast.name!r}"
@@ -103,6 +116,7 @@ def correct_contrast(
         two_sided=two_sided,
         geometry=outputs.geometry,
         described=True,
+        small_volume=small_volume_given(rule.small_volume),
     )
     assert image is not None  # noqa: S101  (a map was given)
     finite = threshold if math.isfinite(threshold) else None
@@ -117,12 +131,13 @@ def correct_contrast(
         # The user did not choose this threshold, and a line below says what survives.
         warnings.filterwarnings("ignore", ".*: no cluster", UserWarning)
         clusters = tabulate_clusters(
-            z_map,
+            z_map if rule.small_volume is None else image,  # which is zero outside of it
             threshold,
             cluster_threshold=rule.cluster_threshold,
             two_sided=two_sided,
             geometry=outputs.geometry,
             described=True,
+            atlas=None if rule.atlas is None else rule.atlas.load(),
         )
     table, (one, many) = clusters.table, clusters.space.place_words
     said = {**said, **outputs.said(contrast), "Threshold": finite}

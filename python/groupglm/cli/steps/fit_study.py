@@ -32,6 +32,7 @@ from groupglm.cli.steps.permutation_tests import (
 )
 from groupglm.runtime.rounding import place, statistic
 from groupglm.runtime.writing import write_whole
+from groupglm.spaces.map_files import MapFiles
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
@@ -61,13 +62,19 @@ class Settings:
     @property
     def read(self) -> list[Path]:
         """The files that are read besides the maps."""
-        return [*self.reading.read, *filter(None, [self.how.background])]
+        how = self.how
+        own = [*filter(None, [how.background])]
+        own += how.small_volume.paths if isinstance(how.small_volume, MapFiles) else ()
+        return [*self.reading.read, *own, *(() if how.atlas is None else how.atlas.files)]
 
     @property
     def rules(self) -> list[Rule]:
         """The corrections of the maps."""
         how = self.how
-        return [Rule(each, how.cluster_threshold, how.two_sided) for each in how.corrections]
+        return [
+            Rule(each, how.cluster_threshold, how.two_sided, how.small_volume, how.atlas)
+            for each in how.corrections
+        ]
 
     @property
     def permutations(self) -> Permutations | None:

@@ -84,7 +84,10 @@ class ModelFolder:
             name = contrast.name
             if name not in [own.name for own in folder.contrasts]:
                 folder.contrasts.append(contrast)
-            if isinstance(facts.get("Correction"), dict):
+            # A page is about the whole mask, not about a small volume.
+            if isinstance(facts.get("Correction"), dict) and not facts["Correction"].get(
+                "SmallVolume"
+            ):
                 found = facts["Correction"]
                 correction = Correction(found["HeightControl"], found["Alpha"])
                 if correction not in folder.corrections:

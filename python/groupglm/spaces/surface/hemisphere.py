@@ -18,6 +18,7 @@ from groupglm.runtime.rounding import place as position_words
 from groupglm.spaces.base import Part, RowStream, Space
 from groupglm.spaces.cells import Triangulation, triangulation_of
 from groupglm.spaces.checks import checked_keep, checked_rows
+from groupglm.spaces.places import SAME_POSITION_MM
 from groupglm.spaces.surface.hemisphere_source import AbsentHemisphere, HemisphereSource
 from groupglm.spaces.surface.preparation import Preparation
 from groupglm.spaces.surface.smoothing import (
@@ -364,6 +365,22 @@ class HemisphereSpace(Space):
             origin = int(self.numbers(np.array([place]))[0])
             found[near] = self.mesh.distances(origin, limit)[self.numbers(places[near])]
         return found
+
+    def ball(self, centre: Sequence[float], radius: float) -> tuple[NDArray[np.intp], float]:
+        """Find the vertices within a distance, along the edges, of the one nearest to a position.
+
+        That one is sought in the whole mesh, and must itself be within the distance.
+        """
+        if self.mesh is None:
+            return np.zeros(0, np.intp), np.inf
+        steps = self.mesh.coordinates - np.asarray(centre, np.float64)
+        distances = np.sqrt(np.einsum("ij,ij->i", steps, steps))
+        middle, reach = int(distances.argmin()), radius + SAME_POSITION_MM
+        nearest = float(distances[middle])
+        if nearest > reach:
+            return np.zeros(0, np.intp), nearest
+        along = self.mesh.distances(middle, reach)
+        return np.flatnonzero(self.at_vertices(along) <= reach), nearest
 
     def structure(self, places: NDArray[np.integer]) -> NDArray[np.object_]:
         """Return the side for each of some places."""

@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.grid import SAME_PLACE_MM, Grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Indices = NDArray[np.int64] | None
 
-__all__ = ["box_of", "coordinates", "degrees", "place_at", "public_order", "voxel_mm3", "voxels_of"]
+__all__ = [
+    "ball",
+    "box_of",
+    "coordinates",
+    "degrees",
+    "place_at",
+    "public_order",
+    "voxel_mm3",
+    "voxels_of",
+]
 
 
 def public_order(grid: Grid, indices: Indices) -> NDArray[np.intp]:
@@ -107,6 +116,37 @@ def place_at(grid: Grid, indices: Indices, position: Sequence[float]) -> int | N
         return int(flat)
     place = int(np.searchsorted(indices, flat))
     return place if place < len(indices) and indices[place] == flat else None
+
+
+def ball(
+    grid: Grid, indices: Indices, centre: Sequence[float], radius: float
+) -> tuple[NDArray[np.intp], float]:
+    """Find the voxels whose centres are within a distance of a position, and how far one is.
+
+    The voxel that holds the position is one of them, whatever its centre. Only the box around the
+    ball is looked at; without a voxel there, the distance is that of the nearest of all.
+    """
+    inverse = np.linalg.inv(grid.affine)
+    at, reach = inverse[:3, :3] @ np.asarray(centre, np.float64) + inverse[:3, 3], radius
+    # A voxel index changes by at most the length of its row of the inverse for each mm.
+    spread = (reach + SAME_PLACE_MM) * np.linalg.norm(inverse[:3, :3], axis=1) + 0.5
+    low = np.clip(np.ceil(at - spread), 0, grid.shape).astype(np.int64)
+    high = np.clip(np.floor(at + spread) + 1, low, grid.shape).astype(np.int64)
+    axes = [np.arange(first, end) for first, end in zip(low, high, strict=True)]
+    k, j, i = (axis.ravel() for axis in np.meshgrid(*axes[::-1], indexing="ij"))
+    flat = i + grid.shape[0] * (j + grid.shape[1] * k)
+    steps = np.stack([i, j, k], axis=-1) - at
+    distances = np.linalg.norm(steps @ grid.affine[:3, :3].T, axis=1)
+    inside = (distances <= reach + SAME_PLACE_MM) | (np.abs(steps).max(axis=1, initial=0) <= 0.5)
+    flat, distances = flat[inside], distances[inside]
+    if indices is not None:
+        place = np.minimum(np.searchsorted(indices, flat), len(indices) - 1)
+        kept = indices[place] == flat
+        flat, distances = place[kept], distances[kept]
+    if len(flat):
+        return flat.astype(np.intp), float(distances.min())
+    away = coordinates(grid, indices) - np.asarray(centre, np.float64)
+    return np.zeros(0, np.intp), float(np.sqrt(np.einsum("ij,ij->i", away, away).min()))
 
 
 def voxel_mm3(grid: Grid) -> float:

@@ -23,6 +23,7 @@ from groupglm.spaces.volume.background import background_mask
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.images import image_of_rows, series_image
 from groupglm.spaces.volume.locating import (
+    ball,
     box_of,
     coordinates,
     degrees,
@@ -352,6 +353,10 @@ class VolumeSpace(Space):
     def place_at(self, position: Sequence[float]) -> int | None:
         """Return the voxel that holds a position in mm; None outside the mask."""
         return place_at(self.grid, self.indices, position)
+
+    def ball(self, centre: Sequence[float], radius: float) -> tuple[NDArray[np.intp], float]:
+        """Return the voxels within a distance of a position in mm, and how far the nearest is."""
+        return ball(self.grid, self.indices, centre, radius)
 
     def describe_placement(self) -> str:
         """Say how many voxels the grid has, and their size."""

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Spheres around positions in mm, which are discs on surfaces: `Sphere`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.errors import ArgumentError, ArgumentTypeError, shown
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.spaces.base import Space
+
+__all__ = ["Sphere", "as_sphere", "is_sphere", "places_of_sphere"]
+
+
+@dataclass(frozen=True)
+class Sphere:
+    """The places within a distance of a position.
+
+    Of volumes, these are the voxels whose centres are in the sphere, and the voxel that holds its
+    centre. Of surfaces, they are the vertices of a disc: those within the distance, along the edges
+    of the mesh, of the vertex that is nearest to the position.
+
+    Parameters
+    ----------
+    center : tuple of 3 floats
+        Position in mm.
+    radius : float
+        Distance in mm.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite, or the radius not positive.
+
+    Examples
+    --------
+    >>> Sphere((-45, -24, 48), 8)
+    Sphere(center=(-45.0, -24.0, 48.0), radius=8.0)
+    """
+
+    center: tuple[float, float, float]
+    radius: float
+
+    def __post_init__(self) -> None:
+        try:
+            numbers = [float(value) for value in (*self.center, self.radius)]
+        except (TypeError, ValueError, OverflowError):
+            numbers = []
+        if len(numbers) != 4 or not np.isfinite(numbers).all():
+            raise ArgumentError(
+                "center",
+                f"{shown(self.center)}, and radius {shown(self.radius)}",
+                remedy="give three finite numbers and one, in mm",
+            )
+        if numbers[3] <= 0:
+            raise ArgumentError("radius", f"{numbers[3]:g}", "positive, a distance in mm")
+        object.__setattr__(self, "center", tuple(numbers[:3]))
+        object.__setattr__(self, "radius", numbers[3])
+
+    @property
+    def words(self) -> str:
+        """The sphere in words: ``sphere of 8 mm at (-45, -24, 48) mm``."""
+        x, y, z = self.center
+        return f"sphere of {self.radius:g} mm at ({x:g}, {y:g}, {z:g}) mm"
+
+
+def is_sphere(given: object) -> bool:
+    """Return whether an object is a sphere, or the four numbers of one."""
+    if isinstance(given, Sphere):
+        return True
+    return (
+        isinstance(given, Sequence | np.ndarray)
+        and not isinstance(given, str)
+        and len(given) == 4
+        and all(isinstance(value, int | float | np.number) for value in given)
+    )
+
+
+def as_sphere(given: Any, argument: str) -> Sphere:
+    """Return a sphere, or that of four numbers: x, y, z and radius."""
+    if isinstance(given, Sphere):
+        return given
+    if not is_sphere(given):
+        raise ArgumentTypeError(
+            argument, f"a {type(given).__name__}", "a Sphere, or its numbers x, y, z, radius in mm"
+        )
+    x, y, z, radius = given
+    return Sphere((x, y, z), radius)
+
+
+def places_of_sphere(sphere: Sphere, space: Space, argument: str, name: str) -> NDArray[np.intp]:
+    """Return the places of a space in a sphere; ArgumentError if there are none."""
+    places, distance = space.ball(sphere.center, sphere.radius)
+    if len(places):
+        return places
+    one, many = space.place_words
+    if not np.isfinite(distance):
+        raise ArgumentError.about(
+            argument,
+            f"the {sphere.words} is in mm, and the {many} of {name} have no position",
+            "give surfaces if the data are of surfaces, or regions of another form",
+        )
+    raise ArgumentError.about(
+        argument,
+        f"the {sphere.words} holds no {one} of {name}: the nearest one is {distance:.1f} mm from "
+        "its centre",
+        "give a position inside the mask, or a larger radius",
+    )
