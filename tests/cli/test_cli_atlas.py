@@ -171,6 +171,7 @@ def test_fit_corrects_in_a_small_volume_and_names_places(study: Path, tmp_path: 
         z_map, tmp_path / "out" / "mask.nii.gz", 0.05, two_sided=False,
         small_volume=(0, -20, 20, 45),
     )  # fmt: skip
+    assert expected is not None
     np.testing.assert_array_equal(np.asarray(found.dataobj), np.asarray(expected.dataobj))
     assert np.count_nonzero(np.asarray(found.dataobj))
     table = pd.read_csv(tmp_path / "out" / f"{stem}_clusters.tsv", sep="\t")
@@ -195,6 +196,7 @@ def test_threshold_takes_a_small_volume(study: Path, z_map: Path, tmp_path: Path
     expected, _ = groupglm.threshold_stats_img(
         z_map, threshold=1.0, height_control=None, small_volume=(15, 15, 15, 9)
     )
+    assert expected is not None
     np.testing.assert_array_equal(np.asarray(found.dataobj), np.asarray(expected.dataobj))
     refused = run(*given[:4], "--small-volume", "a,b,c,d", "--output", output)
     assert refused.exit_code == 2

@@ -98,7 +98,8 @@ def test_means_in_spheres_are_those_of_nilearn() -> None:
 def test_a_voxel_at_exactly_the_radius_is_in_the_sphere() -> None:
     table = extract_values([image(data()[0])], (0, 0, 0, 6.0))
     distances = np.linalg.norm(
-        np.stack(np.indices(SHAPE), -1).reshape(-1, 3) @ AFFINE[:3, :3].T + AFFINE[:3, 3], axis=1
+        np.moveaxis(np.indices(SHAPE), 0, -1).reshape(-1, 3) @ AFFINE[:3, :3].T + AFFINE[:3, 3],
+        axis=1,
     )
     assert table["n_places"].item() == np.count_nonzero(distances <= 6)
 
@@ -218,7 +219,7 @@ def test_a_small_volume_is_the_same_correction_on_the_mask_of_both() -> None:
     mask, small = np.ones(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
     mask[0], small[:6, 2:9] = 0, 1
     sphere = Sphere((0, 0, 0), 9.0)
-    grid = np.stack(np.indices(SHAPE), -1) @ AFFINE[:3, :3].T + AFFINE[:3, 3]
+    grid = np.moveaxis(np.indices(SHAPE), 0, -1) @ AFFINE[:3, :3].T + AFFINE[:3, 3]
     ball = (np.linalg.norm(grid, axis=-1) <= 9).astype(np.uint8)
     for given, own in ((image(small), small), (sphere, ball), ((0, 0, 0, 9), ball)):
         for control in ("fdr", "bonferroni"):
@@ -229,6 +230,8 @@ def test_a_small_volume_is_the_same_correction_on_the_mask_of_both() -> None:
             )
             expected, wanted = groupglm.threshold_stats_img(image(z), image(mask * own), **options)
             assert limit == wanted
+            assert found is not None
+            assert expected is not None
             np.testing.assert_array_equal(np.asarray(found.dataobj), np.asarray(expected.dataobj))
     with pytest.raises(ArgumentError, match="no voxel of the small volume is inside the mask"):
         groupglm.threshold_stats_img(image(z), image(small), small_volume=image(1 - small))

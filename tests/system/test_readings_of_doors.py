@@ -327,12 +327,13 @@ ROWS: dict[str, dict[str, Row]] = {
         )
     },
     "groupglm extract": {
-        "": Row(
-            lambda w: run_well(
-                "extract", *w.maps, "--atlas", w.mask, "--output", w.new("regions.tsv")
+        "twice": Row(
+            lambda w: w.twice(
+                lambda out: w.run("extract", *w.maps, "--atlas", w.mask, "--output", out),
+                "regions.tsv",
             ),
             1,
-            {"mask.nii.gz": 2},  # once for its hash
+            MASK,
         )
     },
     "groupglm clusters": {
