@@ -291,13 +291,7 @@ def threshold_map(
                 + f" is ignored: it is not used with height_control={height_control!r}, which "
                 "computes the threshold from alpha; give height_control=None to use it"
             )
-    if small_volume is not None and height_control == "rft":
-        raise ArgumentError.about(
-            "small_volume",
-            argument("small_volume")
-            + " has another search volume than the smoothness was found in",
-            "give height_control 'fdr' or 'bonferroni'",
-        )
+    _check_small_volume(small_volume, height_control)
     if smoothness is not None and height_control != "rft":
         warn_caller(
             argument("smoothness")
@@ -369,6 +363,17 @@ def _computed(
     other = threshold_of(stat_map.tests, alpha, "bonferroni", two_sided=two_sided)
     used = rft_threshold(field, stat_map, alpha, two_sided=two_sided, bonferroni=other)
     return stat_map, two_sided, used
+
+
+def _check_small_volume(small_volume: Any, height_control: HeightControl | None) -> None:
+    """Refuse a small volume with random fields: its resels are not those of the whole mask."""
+    if small_volume is not None and height_control == "rft":
+        raise ArgumentError.about(
+            "small_volume",
+            argument("small_volume")
+            + " has another search volume than the smoothness was found in",
+            "give height_control 'fdr' or 'bonferroni'",
+        )
 
 
 def _threshold_without_map(
