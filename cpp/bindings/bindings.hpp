@@ -68,6 +68,7 @@ void register_sandwich(py::module_& module);
 void register_nested(py::module_& module);
 void register_robust(py::module_& module);
 void register_tails(py::module_& module);
+void register_effect_sizes(py::module_& module);
 
 /// A C-ordered array without a copy; the caller converts where that is needed.
 template <typename T>

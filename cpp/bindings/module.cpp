@@ -23,4 +23,5 @@ PYBIND11_MODULE(GROUPGLM_MODULE, module) {
   groupglm::register_nested(module);
   groupglm::register_robust(module);
   groupglm::register_tails(module);
+  groupglm::register_effect_sizes(module);
 }

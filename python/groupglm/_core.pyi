@@ -450,6 +450,22 @@ def permuted_voxelwise_statistics(
     least: _Floats | None,
     n_threads: int,
 ) -> _Floats: ...
+def t_noncentralities(
+    stat: _Floats, df: float | _Floats, confidence: float, n_threads: int
+) -> tuple[_Floats, _Floats]: ...
+def f_noncentralities(
+    stat: _Floats, df_numerator: float, df: float | _Floats, confidence: float, n_threads: int
+) -> tuple[_Floats, _Floats]: ...
+def noncentral_t_cdf(
+    stat: _Floats, df: float | _Floats, noncentrality: _Floats, n_threads: int
+) -> _Floats: ...
+def log_bayes_factors(
+    stat: _Floats,
+    df_numerator: float,
+    df: float | _Floats,
+    scale: float | _Floats,
+    n_threads: int,
+) -> _Floats: ...
 def t_z_scores(stat: _Floats, df: float | _Floats, n_threads: int) -> _Floats: ...
 def f_z_scores(
     stat: _Floats, df_numerator: float, df_denominator: float | _Floats, n_threads: int

@@ -351,6 +351,16 @@ def calls() -> dict[str, Call]:
             _core.bootstrapped_sandwich_statistics,
             bootstrap_arguments(),
         ),
+        "t_noncentralities": (_core.t_noncentralities, [stat, freedom, 0.95, THREADS]),
+        "f_noncentralities": (
+            _core.f_noncentralities,
+            [np.abs(stat), 2.0, freedom, 0.95, THREADS],
+        ),
+        "noncentral_t_cdf": (_core.noncentral_t_cdf, [stat, freedom, stat.copy(), THREADS]),
+        "log_bayes_factors": (
+            _core.log_bayes_factors,
+            [np.abs(stat), 2.0, freedom, np.ones_like(stat), THREADS],
+        ),
         "t_z_scores": (_core.t_z_scores, [stat, freedom, THREADS]),
         "f_z_scores": (_core.f_z_scores, [np.abs(stat), 2.0, freedom, THREADS]),
         "t_statistics": (_core.t_statistics, [stat, np.ones_like(stat), freedom, THREADS]),

@@ -58,6 +58,15 @@ def weighted_fits(X: Any, *data: Any) -> Iterator[tuple[str, Any]]:
                 yield "weighted", [fit.arrays(), fit.beta, fit.rss, fit.r_square, found.stat]
 
 
+def effect_sizes(stat: Any) -> Iterator[tuple[str, Any]]:
+    """Yield noncentralities and Bayes factors of statistics."""
+    for df in (12.0, np.random.default_rng(6).uniform(3, 40, len(stat))):
+        yield "noncentral t", _core.t_noncentralities(stat, df, 0.95, 2)
+        yield "noncentral F", _core.f_noncentralities(stat**2, 3.0, df, 0.9, 2)
+        yield "noncentral tails", _core.noncentral_t_cdf(stat, df, stat / 2, 2)
+    yield "Bayes factors", _core.log_bayes_factors(stat**2, 1.0, 12.0, 5.0, 2)
+
+
 def larger_calls() -> Iterator[tuple[str, Any]]:
     """Yield results over many registers and panels, of data without an order."""
     rng = np.random.default_rng(0)
@@ -100,6 +109,7 @@ def larger_calls() -> Iterator[tuple[str, Any]]:
     for df in (12.0, rng.uniform(0.5, 400, v)):
         yield "t", _core.t_statistics(stat, np.ones(v), df, 2)
         yield "F", _core.f_statistics(stat**2, np.ones(v), 3.0, df, 2)
+    yield from effect_sizes(stat)
     for dtype in (np.float32, np.float64):
         volume: Any = np.asfortranarray(rng.standard_normal(SHAPE), dtype=dtype)
         turn = np.array([[0.8, 0.1, 0.0, 0.3], [-0.1, 0.7, 0.05, 1.0], [0.0, 0.2, 0.9, 0.0]])

@@ -6,8 +6,8 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
-from groupglm.design.hypotheses import read_hypothesis
-from groupglm.errors import ArgumentError, renamed
+from groupglm.errors import ArgumentError
+from groupglm.estimator.effect_maps import OUTPUT_TYPES, EffectMaps, checked_options
 from groupglm.estimator.maps_of_fit import MapsOfFit
 from groupglm.estimator.model_fits import check_fitted
 from groupglm.estimator.repeated_maps import RepeatedMaps
@@ -15,8 +15,7 @@ from groupglm.estimator.reporting import make_report
 from groupglm.estimator.robust_maps import RobustMaps
 from groupglm.estimator.saving import load_model, save_model
 from groupglm.estimator.variance_maps import VarianceMaps
-from groupglm.group.fitted_group import statistic_of
-from groupglm.models.null_value import against
+from groupglm.models.effect_sizes import EFFECT_SIZES
 from groupglm.runtime.arguments import check_choice
 
 if TYPE_CHECKING:
@@ -30,17 +29,15 @@ if TYPE_CHECKING:
     from groupglm.estimator.model_fits import ModelFits
     from groupglm.group.fitted_group import FittedGroup, Missing
     from groupglm.models.base import Model
-    from groupglm.models.results import ContrastResult, StatType
+    from groupglm.models.results import StatType
     from groupglm.report import HTMLReport, PermutationTest
     from groupglm.report.options import HeightControl, PlotType
-    from groupglm.spaces.images import Image, ImageLike
+    from groupglm.spaces.images import ImageLike
 
 __all__ = ["FittedModel"]
 
-OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
-
-class FittedModel(MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps):
+class FittedModel(EffectMaps, MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps):
     """A model after it has been fitted or loaded; it knows nothing of scikit-learn."""
 
     mask_img: Any
@@ -82,6 +79,9 @@ class FittedModel(MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps):
         first_level_contrast: Any = None,
         second_level_stat_type: StatType | None = None,
         output_type: str = "z_score",
+        *,
+        confidence: float = 0.95,
+        prior_scale: float | None = None,
     ) -> Any:
         """Compute the maps of a contrast.
 
@@ -100,7 +100,18 @@ class FittedModel(MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps):
         second_level_stat_type : {"t", "F"}, optional
             The statistic. By default, t for one row and F for several.
         output_type : str, default="z_score"
-            "z_score", "stat", "p_value", "effect_size", "effect_variance" or "all".
+            "z_score", "stat", "p_value", "effect_size", "effect_variance", or "all" for these
+            five. "ci_low" or "ci_high", the bounds of the interval of the effect size, in its
+            units. "cohen_d", "hedges_g", "partial_r" or "partial_r2", each also with "_ci_low" or
+            "_ci_high". "log_bayes_factor", the natural logarithm of the Bayes factor of an effect
+            against none. Of F contrasts, "partial_r2" and "log_bayes_factor" alone are defined,
+            and each model says which it defines.
+        confidence : float, default=0.95
+            Level of the intervals. Their tails are equal.
+        prior_scale : float, optional
+            Scale of the prior of a Bayes factor. By default the square root of 1/2 for t, whose
+            Cohen's d has a Cauchy prior, and the square root of 1/8 for F, by the g-prior of
+            regression: BayesFactor's "medium".
 
         Returns
         -------
@@ -118,35 +129,31 @@ class FittedModel(MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps):
         sklearn.exceptions.NotFittedError
             Before `fit`.
         ValueError
-            If the contrast is none of the above, or cannot be estimated.
+            If the contrast is none of the above, or cannot be estimated; or if the model, or F,
+            does not define the effect size.
+
+        Warns
+        -----
+        UserWarning
+            If `confidence` or `prior_scale` has no effect on this output.
+
+        Notes
+        -----
+        The guide has definitions and sources of effect sizes and Bayes factors for each model. The
+        scale of a contrast matters for the effect size and Cohen's d, as for the effect of weights
+        1 and -1.
         """
         check_fitted(self)
-        check_choice("output_type", output_type, (*OUTPUT_TYPES, "all"))
+        check_choice("output_type", output_type, (*OUTPUT_TYPES, "all", *EFFECT_SIZES))
         _check_stat_type(second_level_stat_type)
-        group = self._fits.of(first_level_contrast)
-        stat_type = second_level_stat_type
-        with renamed(contrast="second_level_contrast", stat_type="second_level_stat_type"):
-            columns = list(self.design_matrix_.columns)
-            hypothesis = read_hypothesis(second_level_contrast, columns)
-            values = hypothesis.weights
-            if stat_type is None and values.ndim == 2 and len(values) == 1:
-                stat_type = "t"  # as in nilearn: one row is one contrast
-            result = group.result.contrast(values, stat_type=stat_type)
-            result = against(result, hypothesis.null_value, group.result.n_threads)
-        label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
-        if output_type == "all":
-            maps = {kind: self._map(result, kind, label) for kind in OUTPUT_TYPES}
-            return group.space.together(maps)
-        return self._map(result, output_type, label)
-
-    def _map(self, result: ContrastResult, kind: str, label: object) -> Image:
-        descrip = f"{kind} of contrast {label}"
-        if kind in ("stat", "z_score", "p_value"):
-            descrip = f"{result.stat_type} {descrip}"
-        image: Image = self._group.space.to_image(
-            getattr(result, kind), descrip, statistic=statistic_of(result, kind)
+        options = checked_options(output_type, confidence, prior_scale)
+        maps = self._contrast_maps(
+            second_level_contrast, first_level_contrast, second_level_stat_type
         )
-        return image
+        if output_type == "all":
+            return maps.group.space.together({kind: maps.image(kind) for kind in OUTPUT_TYPES})
+        sizes = maps.sizes(**options) if output_type in EFFECT_SIZES else None
+        return maps.image(output_type, sizes)
 
     def generate_report(
         self,

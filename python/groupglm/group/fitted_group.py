@@ -16,7 +16,7 @@ from groupglm.models.base import Weighs
 from groupglm.models.fit_maps import maps_by_group
 from groupglm.models.image_weights import image_weights
 from groupglm.models.results import ContrastResult
-from groupglm.spaces.statistic import Statistic
+from groupglm.spaces.statistic import OUTPUTS, Statistic
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable
@@ -353,9 +353,7 @@ class FittedGroup:
 def statistic_of(result: ContrastResult, output_type: str) -> Statistic:
     """Return the statistic of a contrast's map of one kind, for the header of the map."""
     if output_type != "stat":
-        kind = {
-            "z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance",
-        }[output_type]  # fmt: skip
+        kind = OUTPUTS[output_type]
         return Statistic(kind, of_f=kind == "z" and result.stat_type == "F")
     degrees = result.df if isinstance(result.df, tuple) else (result.df,)
     distinct = [np.unique(each) for each in degrees]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from groupglm.errors import ArgumentError
+from groupglm.models.effect_size_rules import OF_Z, EffectSizeRules
 from groupglm.models.ols import checked_design
 from groupglm.models.weighted import WeightedPlan, load_state
 from groupglm.models.weighted_fit import WeightedFit
@@ -273,6 +274,11 @@ class FixedFit(WeightedFit):
             "q": lambda: self.q,
             "q_p_value": lambda: self.q_p_value,
         }
+
+    @property
+    def effect_size_rules(self) -> EffectSizeRules:
+        """Which effect sizes the model defines."""
+        return OF_Z
 
     def words(self) -> Words:
         """Return how a report speaks of the method.

@@ -11,9 +11,11 @@ import numpy as np
 
 from groupglm.models.base import Model, by_arrays
 from groupglm.models.contrast_result import ContrastResult
+from groupglm.models.effect_size_rules import OF_MIXED, OF_Z, EffectSizeRules
 from groupglm.models.fixed import FixedFit
 from groupglm.models.image_shares import PRESENT
 from groupglm.models.mixed_words import estimator_in_short, words_of_mixed
+from groupglm.models.variance_groups import mean_of_groups
 from groupglm.runtime.naming import listed
 from groupglm.runtime.rounding import span
 
@@ -318,6 +320,27 @@ class MixedFit(FixedFit):
                 n_present=self._state.counts[PRESENT].copy(),
             )
         return super().arrays() | known.arrays()
+
+    @property
+    def effect_size_rules(self) -> EffectSizeRules:
+        """Which effect sizes the model defines."""
+        return OF_Z if self.model.test == "z" else OF_MIXED
+
+    def standardiser(self, contrast: Floats) -> Floats:
+        """Return what Cohen's d divides by: the root of tau2 and the typical variance of an image.
+
+        Parameters
+        ----------
+        contrast : array, shape (n_columns,) or (1, n_columns)
+            With variance groups, the mean of the groups on which it depends is taken.
+
+        Returns
+        -------
+        array, shape (n_voxels,)
+            In units of the data.
+        """
+        total = self.tau2 + self._typical_variance
+        return np.sqrt(mean_of_groups(self.groups, self._design, contrast, total))
 
     def words(self) -> Words:
         """Return how a report speaks of the method.

@@ -18,9 +18,10 @@ from groupglm.models.arguments import (
 )
 from groupglm.models.base import by_arrays
 from groupglm.models.contrast_result import ContrastResult
+from groupglm.models.effect_size_rules import OF_UNEQUAL, EffectSizeRules
 from groupglm.models.fitted_values import FittedValues
 from groupglm.models.results import OlsFit
-from groupglm.models.variance_groups import GroupDesign, split_contrast
+from groupglm.models.variance_groups import GroupDesign, mean_of_groups, split_contrast
 from groupglm.models.welch_james import GroupEffects, welch_james
 from groupglm.models.words import Words
 from groupglm.runtime.naming import listed
@@ -278,6 +279,27 @@ class UnequalFit(FittedValues):
             for number, fit in enumerate(self._fits)
             for name, array in fit.arrays().items()
         }
+
+    @property
+    def effect_size_rules(self) -> EffectSizeRules:
+        """Which effect sizes the model defines."""
+        return OF_UNEQUAL
+
+    def standardiser(self, contrast: Floats) -> Floats:
+        """Return what Cohen's d divides by: the root of the mean of the groups' variances.
+
+        Parameters
+        ----------
+        contrast : array, shape (n_columns,) or (1, n_columns)
+            Groups on which it does not depend are left out.
+
+        Returns
+        -------
+        array, shape (n_voxels,)
+            In units of the data.
+        """
+        mean = mean_of_groups(self.groups, self._design, contrast, self.group_variance)
+        return np.sqrt(mean)
 
     def words(self) -> Words:
         """Return how a report speaks of the method.

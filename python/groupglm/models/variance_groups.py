@@ -36,7 +36,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["GroupDesign", "HasGroups", "design_groups", "group_designs", "split_contrast"]
+__all__ = [
+    "GroupDesign",
+    "HasGroups",
+    "design_groups",
+    "group_designs",
+    "mean_of_groups",
+    "split_contrast",
+]
 
 _NO_WEIGHT = 1e-12
 """A group has no part in a contrast below this share of the length of the images' weights."""
@@ -192,6 +199,22 @@ def split_contrast(groups: Sequence[GroupDesign], weights: Floats) -> tuple[Floa
         own = np.where(none, 0.0, own)
         parts.append(np.ascontiguousarray(own @ group.X) if own.any() else None)
     return tuple(parts)
+
+
+def mean_of_groups(
+    groups: Sequence[GroupDesign], design: _core.Design, contrast: Floats, values: Floats
+) -> Floats:
+    """Return the mean of what groups have, over the groups on which a contrast depends.
+
+    Shapes: `contrast` (n_columns,) or (k, n_columns), `values` (n_groups, n_voxels); returns
+    (n_voxels,). Without groups, the values are returned as they are.
+    """
+    if not groups:
+        return values
+    rows = np.ascontiguousarray(np.atleast_2d(contrast), dtype=np.float64)
+    parts = split_contrast(groups, design.gains(rows))
+    mean: Floats = values[[part is not None for part in parts]].mean(axis=0)
+    return mean
 
 
 def _groups_of(numbers: Integers, names: Sequence[str], X: Floats) -> tuple[GroupDesign, ...]:

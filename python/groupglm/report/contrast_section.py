@@ -13,6 +13,7 @@ from groupglm.plotting.contrast import draw_weights
 from groupglm.plotting.histogram import draw_histogram
 from groupglm.plotting.reading_terms import read_terms
 from groupglm.report import words
+from groupglm.report.effects_table import effect_columns
 from groupglm.report.figures import Picture, chart
 from groupglm.report.findings import MOST_CLUSTERS
 from groupglm.report.peak_pictures import peak_pictures
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from groupglm.group.fitted_group import FittedGroup
+    from groupglm.models.base import Fit
     from groupglm.report.contrast_results import ContrastResults
     from groupglm.report.drawing import Drawing
     from groupglm.report.findings import Finding, Peak
@@ -72,7 +74,7 @@ def contrast_section(
                 "explanation": result.explanation,
                 "map": drawing.map_picture(result),
                 "further": drawing.further_pictures(result),
-                **_table(result.finding),
+                **_table(result.finding, group.result),
                 "number": first_map + place,
             }
             for place, result in enumerate(contrast.results)
@@ -119,7 +121,7 @@ def _histogram(finding: Finding) -> Picture | None:
     return chart(figure, f"Histogram beside the standard normal density. The {text}", f"The {text}")
 
 
-def _table(finding: Finding) -> dict[str, Any]:
+def _table(finding: Finding, fit: Fit) -> dict[str, Any]:
     """Return columns and rows of a table of the strongest clusters, and a note on it."""
     if not finding.space.has_neighbours:
         return places_table(finding)
@@ -132,11 +134,19 @@ def _table(finding: Finding) -> dict[str, Any]:
         if count > MOST_CLUSTERS
         else ("The strongest clusters")
     )
+    rows, note = rounded(shown).to_numpy().tolist(), ""
+    columns: dict[str, list[str]] = {}
+    if finding.result.stat_type == "t" and rows:
+        columns, note = effect_columns(fit, finding.weights, finding.places[: len(rows)])
+        rows = [
+            [*row, *own] for row, own in zip(rows, zip(*columns.values(), strict=True), strict=True)
+        ]
     return {
-        "columns": list(shown.columns),
-        "rows": rounded(shown).to_numpy().tolist(),
+        "columns": [*shown.columns, *columns],
+        "rows": rows,
         "table_title": "Clusters and peaks",
         "table_note": f"{kept} first, by the size of z at the peak."
         + (" X, Y, Z in mm." if "X" in shown.columns else "")
-        + " Letters after a number are further peaks of the same cluster.",
+        + " Letters after a number are further peaks of the same cluster."
+        + note,
     }

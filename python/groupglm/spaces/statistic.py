@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["KINDS", "Statistic", "number_of", "valid_df"]
+__all__ = ["KINDS", "OUTPUTS", "Statistic", "number_of", "valid_df"]
 
 KINDS = {
     "z": "z-scores",
@@ -43,6 +43,22 @@ KINDS = {
     "iterations": "numbers of iterations",
     "meanWeight": "mean weights of the images",
     "dof": "degrees of freedom",
+    "effectLow": "lower bounds of effects",
+    "effectHigh": "upper bounds of effects",
+    "cohenD": "Cohen's d",
+    "cohenDLow": "lower bounds of Cohen's d",
+    "cohenDHigh": "upper bounds of Cohen's d",
+    "hedgesG": "Hedges' g",
+    "hedgesGLow": "lower bounds of Hedges' g",
+    "hedgesGHigh": "upper bounds of Hedges' g",
+    "partialR": "partial correlations",
+    "partialRLow": "lower bounds of partial correlations",
+    "partialRHigh": "upper bounds of partial correlations",
+    "partialR2": "partial shares of variance",
+    "partialR2Low": "lower bounds of partial shares of variance",
+    "partialR2High": "upper bounds of partial shares of variance",
+    "logBF10": "natural logarithms of Bayes factors",
+    "decision": "decisions: 1 an effect, -1 equivalent, 2 both, 0 not enough data",
 }
 """The kinds of values, by their short names in files and sidecars."""
 
@@ -56,6 +72,7 @@ _NEVER_NEGATIVE = (
     *("F", "logp", "variance", "tau2", "I2", "H2", "Q", "dof"),
     *("ICC", "subjectVariance", "residualVariance", "familyVariance"),
     *("converged", "iterations", "meanWeight"),
+    *("partialR2", "partialR2Low", "partialR2High"),
 )
 
 _GENERAL = {  # the kinds that each may mean
@@ -63,11 +80,17 @@ _GENERAL = {  # the kinds that each may mean
     "estimate": ("effect", "variance", *_OF_FITS, "dof"),
 }
 
-_OUTPUTS = {
+OUTPUTS = {
     "z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance",
-    "stat": "stat",
+    "stat": "stat", "ci_low": "effectLow", "ci_high": "effectHigh",
+    "cohen_d": "cohenD", "cohen_d_ci_low": "cohenDLow", "cohen_d_ci_high": "cohenDHigh",
+    "hedges_g": "hedgesG", "hedges_g_ci_low": "hedgesGLow", "hedges_g_ci_high": "hedgesGHigh",
+    "partial_r": "partialR", "partial_r_ci_low": "partialRLow", "partial_r_ci_high": "partialRHigh",
+    "partial_r2": "partialR2", "partial_r2_ci_low": "partialR2Low",
+    "partial_r2_ci_high": "partialR2High", "log_bayes_factor": "logBF10", "decision": "decision",
 }  # fmt: skip
-_OF_CONTRAST = re.compile(rf"(?:([tF]) )?({'|'.join(_OUTPUTS)}) of contrast")  # nilearn's too
+"""The kinds of the maps of a contrast, by the names that users give."""
+_OF_CONTRAST = re.compile(rf"(?:([tF]) )?({'|'.join(OUTPUTS)}) of contrast")  # nilearn's too
 _STAT_OF_CONTRAST = re.compile(r"([tF]|size|mass|tfce) of contrast")  # of permutation tests
 _OF_SPM = re.compile(r"SPM\{([TF])_\[(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?\]\}")
 _OURS = {
@@ -140,7 +163,7 @@ class Statistic:
         """
         if found := _OF_CONTRAST.match(descrip):
             letter, output = found.groups()
-            kind = letter if letter and output == "stat" else _OUTPUTS[output]
+            kind = letter if letter and output == "stat" else OUTPUTS[output]
             return cls(kind, of_f=kind == "z" and letter == "F")
         if found := _STAT_OF_CONTRAST.match(descrip):
             return cls(found[1])

@@ -68,6 +68,11 @@ def fit(**given: Any) -> None:
       stat-{ICC,subjectVariance,residualVariance,familyVariance,nSubjects}_statmap.nii.gz with
       --model repeated, as far as it has them; the last if it differs between voxels
       contrast-NAME_stat-dof_statmap.nii.gz, degrees of freedom, with --model unequal or repeated
+      with --effect-sizes, each in the maps contrast-NAME_stat-{cohenD,cohenDLow,cohenDHigh}...:
+        {effectLow,effectHigh}, {cohenD,hedgesG,partialR,partialR2}{,Low,High}
+      contrast-NAME_stat-logBF10_statmap.nii.gz with --bayes-factor
+      contrast-NAME_stat-{p,decision}_desc-equivalence_statmap.nii.gz with --equivalence: the
+      decision is 1 an effect, -1 equivalent to none, 2 both, 0 not enough data
       with each --correct, HOW being fdr0p05, fpr0p001 ...:
         contrast-NAME_stat-z_desc-HOW_statmap.nii.gz and contrast-NAME_stat-z_desc-HOW_clusters.tsv
       with --permute (size and mass with --cluster-p too, tfce with --tfce too):

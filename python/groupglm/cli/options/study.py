@@ -29,6 +29,7 @@ from groupglm.cli.options.common import (
     tails,
     tfce,
 )
+from groupglm.cli.options.effect_sizes import EFFECT_OPTIONS, EffectOptions
 from groupglm.cli.options.geometry import MASK, SidePair, mesh_files, of_geometry
 from groupglm.cli.options.group_model import GroupModelOptions, model_options
 from groupglm.cli.options.paths import FILE, TO_FOLDER
@@ -148,6 +149,7 @@ _FIT = (
     target_affine_option,
     missing_option,
     zero_is_missing_option,
+    *EFFECT_OPTIONS,
     correct,
     cluster_threshold,
     tails,
@@ -334,13 +336,16 @@ class FitOptions:
     save_model: bool
     report: bool
     background: Path | None
+    effects: EffectOptions
 
     @classmethod
     def taken_from(cls, given: dict[str, Any]) -> FitOptions:
         """Take these options out of a command's arguments; refuse those that conflict."""
-        atlas = AtlasChoice.taken_from(given)
-        own = {name: given.pop(name) for name in cls.__dataclass_fields__ if name != "atlas"}
-        own["atlas"] = atlas
+        own: dict[str, Any] = {
+            "atlas": AtlasChoice.taken_from(given),
+            "effects": EffectOptions.taken_from(given),
+        }
+        own |= {name: given.pop(name) for name in cls.__dataclass_fields__ if name not in own}
         thresholds = bool(own["corrections"]) or own["report"]
         permutes = own["permute"] is not None
         needs = (

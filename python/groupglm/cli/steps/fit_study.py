@@ -14,6 +14,7 @@ import numpy as np
 
 from groupglm.cli.commands.report import write_report
 from groupglm.cli.options.common import Correction
+from groupglm.cli.options.effect_sizes import EffectOptions
 from groupglm.cli.results.claims import claimed_study
 from groupglm.cli.results.maps_read_back import values_of
 from groupglm.cli.results.names import Contrast
@@ -22,6 +23,7 @@ from groupglm.cli.results.records import Target
 from groupglm.cli.results.removal import contradicting, remove
 from groupglm.cli.results.study_results import Outputs
 from groupglm.cli.steps.corrections import Rule, correct_contrast
+from groupglm.cli.steps.effect_maps import effect_paths, write_effects
 from groupglm.cli.steps.estimation import Estimate, Reading, write_common
 from groupglm.cli.steps.permutation_tests import (
     Permutations,
@@ -123,6 +125,7 @@ def _targets(study: Study, outputs: Outputs, settings: Settings) -> list[Target]
     paths += [outputs.folder / name for name in names.pages] if how.report else []
     for contrast in study.contrasts:
         paths += [*outputs.paths(contrast).values(), outputs.degrees_path(contrast)]
+        paths += effect_paths(outputs, contrast, how.effects).values()
         for rule in settings.rules:
             paths += rule.paths(outputs, contrast)
     targets = list(map(Target.of, paths))
@@ -145,6 +148,16 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
         _write_shared(study, outputs, fitted.model, settings, journal)
     mask = functools.cache(lambda: values_of(outputs.image(outputs.mask)))
     done = [_contrast(c, c in todo, outputs, fitted, mask, journal) for c in study.contrasts]
+    if settings.how.effects != EffectOptions():
+        for facts, contrast in zip(done, study.contrasts, strict=True):
+            facts["effect_sizes"] = write_effects(
+                fitted,
+                contrast,
+                settings.how.effects,
+                outputs,
+                journal,
+                overwrite=settings.options.overwrite,
+            )
     for facts, contrast in zip(done, study.contrasts, strict=True):
         facts["corrected"] = [
             correct_contrast(contrast, rule, outputs, journal, overwrite=settings.options.overwrite)

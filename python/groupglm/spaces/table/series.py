@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from groupglm.spaces.statistic import KINDS, Statistic, valid_df
+from groupglm.spaces.statistic import KINDS, OUTPUTS, Statistic, valid_df
 from groupglm.tabular.region_tables import DEGREES
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ FILE = "groupglm_file"
 """The key, in the attributes of a map, of the file that it was saved in."""
 
 _STATISTIC = "groupglm_statistic"
-_COLUMNS = {"z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance"}
+_COLUMNS = {name: kind for name, kind in OUTPUTS.items() if name != "stat"}
 
 
 def series_of_row(

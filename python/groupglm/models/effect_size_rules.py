@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which effect sizes a model defines, and why not the others: `EffectSizeRules`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "OF_LEAST_SQUARES",
+    "OF_MIXED",
+    "OF_REPEATED",
+    "OF_SANDWICH",
+    "OF_UNEQUAL",
+    "OF_WEIGHTS",
+    "OF_Z",
+    "UNKNOWN",
+    "EffectSizeRules",
+    "HasEffectSizes",
+    "Standardises",
+]
+
+
+@dataclass(frozen=True)
+class EffectSizeRules:
+    """Which effect sizes a model defines: a text is why it does not define one.
+
+    Parameters
+    ----------
+    cohen_d, hedges_g, partial_r, log_bayes_factor : str
+        Why the model does not define it, and what to take instead; empty if it does. `partial_r`
+        is about its square too.
+    references : tuple of str
+        The sources of those that it defines.
+    """
+
+    cohen_d: str = ""
+    hedges_g: str = ""
+    partial_r: str = ""
+    log_bayes_factor: str = ""
+    references: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class HasEffectSizes(Protocol):
+    """What the fits of models that say something of effect sizes have."""
+
+    @property
+    def effect_size_rules(self) -> EffectSizeRules:
+        """Which effect sizes the model defines."""
+        ...
+
+
+@runtime_checkable
+class Standardises(Protocol):
+    """What a fit has whose Cohen's d does not divide by `residual_sd`."""
+
+    def standardiser(self, contrast: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what Cohen's d of a contrast, (n_columns,), divides by, shape (n_values,)."""
+        ...
+
+
+_ONE_VARIANCE = (
+    "the JZS Bayes factor is defined for one residual variance, which least squares alone "
+    "estimates; fit the model 'ols' for it"
+)
+_KNOWN = (
+    "its test is z: it takes the variances of the images as known, and estimates no standard "
+    "deviation of subjects; take 'ci_low' and 'ci_high', or fit mixed effects with a test by t"
+)
+_BY_SUM = (
+    "the correction of g needs the degrees of freedom of a sum of variances, which the model does "
+    "not estimate; take 'cohen_d'"
+)
+
+UNKNOWN = EffectSizeRules(
+    *("the model does not say how it is defined; take 'ci_low' and 'ci_high'",) * 4
+)
+
+OF_LEAST_SQUARES = EffectSizeRules(
+    references=(
+        "Cohen J. Statistical power analysis for the behavioral sciences. 2nd ed. Hillsdale: "
+        "Erlbaum; 1988.",
+        "Hedges LV. Distribution theory for Glass's estimator of effect size and related "
+        "estimators. Journal of Educational Statistics. 1981;6(2):107-128.",
+        "Steiger JH. Beyond the F test: effect size confidence intervals and tests of close fit "
+        "in the analysis of variance and contrast analysis. Psychological Methods. "
+        "2004;9(2):164-182.",
+        "Rouder JN, Speckman PL, Sun D, Morey RD, Iverson G. Bayesian t tests for accepting and "
+        "rejecting the null hypothesis. Psychonomic Bulletin & Review. 2009;16(2):225-237.",
+        "Rouder JN, Morey RD. Default Bayes factors for model selection in regression. "
+        "Multivariate Behavioral Research. 2012;47(6):877-903.",
+    ),
+)
+
+_OF_WEIGHT = (
+    "the standard deviation of an image depends on its weight, so that there is no common one to "
+    "divide by; take 'partial_r', or leave weights out"
+)
+OF_WEIGHTS = EffectSizeRules(
+    cohen_d=_OF_WEIGHT,
+    hedges_g=_OF_WEIGHT,
+    log_bayes_factor=_ONE_VARIANCE,
+    references=OF_LEAST_SQUARES.references,
+)
+
+OF_UNEQUAL = EffectSizeRules(
+    partial_r="it is a share of one residual variance, and each group has its own; take 'cohen_d'",
+    log_bayes_factor=_ONE_VARIANCE,
+    references=(
+        "Bonett DG. Confidence intervals for standardized linear contrasts of means. "
+        "Psychological Methods. 2008;13(2):99-109.",
+        "Delacre M, Lakens D, Ley C, Liu L, Leys C. Why Hedges' g*s based on the non-pooled "
+        "standard deviation should be reported with Welch's t-test. PsyArXiv; 2021.",
+    ),
+)
+
+OF_MIXED = EffectSizeRules(
+    hedges_g=_BY_SUM,
+    partial_r="in mixed effects the share of variance that is explained is one of tau2, which is "
+    "not the square of a partial correlation; take 'cohen_d'",
+    log_bayes_factor=_ONE_VARIANCE,
+    references=(
+        "Hedges LV. Effect sizes in cluster-randomized designs. Journal of Educational and "
+        "Behavioral Statistics. 2007;32(4):341-370.",
+        "Higgins JPT, Thompson SG. Quantifying heterogeneity in a meta-analysis. Statistics in "
+        "Medicine. 2002;21(11):1539-1558.",
+    ),
+)
+
+OF_REPEATED = EffectSizeRules(
+    hedges_g=_BY_SUM,
+    log_bayes_factor=_ONE_VARIANCE,
+    references=(
+        "Edwards LJ, Muller KE, Wolfinger RD, Qaqish BF, Schabenberger O. An R2 statistic for "
+        "fixed effects in the linear mixed model. Statistics in Medicine. 2008;27(29):6137-6157.",
+        "Hedges LV. Effect sizes in cluster-randomized designs. Journal of Educational and "
+        "Behavioral Statistics. 2007;32(4):341-370.",
+        "Westfall J, Kenny DA, Judd CM. Statistical power and optimal design in experiments in "
+        "which samples of participants respond to samples of stimuli. Journal of Experimental "
+        "Psychology: General. 2014;143(5):2020-2045.",
+    ),
+)
+
+_NO_VARIANCE = (
+    "a sandwich of subjects assumes no common variance of images, so that nothing is there to "
+    "divide by; take 'ci_low' and 'ci_high', or a random intercept"
+)
+OF_SANDWICH = EffectSizeRules(_NO_VARIANCE, _NO_VARIANCE, _NO_VARIANCE, _ONE_VARIANCE)
+
+OF_Z = EffectSizeRules(_KNOWN, _KNOWN, _KNOWN, _ONE_VARIANCE)

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Effect sizes of a contrast with their intervals, and Bayes factors: rows of a fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import special
+
+from groupglm import _core
+from groupglm.errors import ArgumentError
+from groupglm.models.effect_size_rules import UNKNOWN, EffectSizeRules, HasEffectSizes, Standardises
+from groupglm.runtime.arguments import real_number
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
+
+    from groupglm.models.base import Fit
+    from groupglm.models.contrast_result import ContrastResult
+
+    Floats = NDArray[np.float64]
+
+__all__ = [
+    "EFFECT_SIZES",
+    "PRIOR_SCALES",
+    "EffectSizes",
+    "at_places",
+    "check_confidence",
+    "check_prior_scale",
+]
+
+FAMILIES = ("cohen_d", "hedges_g", "partial_r", "partial_r2")
+
+EFFECT_SIZES = (
+    "ci_low",
+    "ci_high",
+    *(name + end for name in FAMILIES for end in ("", "_ci_low", "_ci_high")),
+    "log_bayes_factor",
+)
+"""The names of the maps."""
+
+PRIOR_SCALES = {"t": 0.5 * 2**0.5, "F": 0.25 * 2**0.5}
+"""The default scales of the priors of Bayes factors: of d for t, of regression for F."""
+
+
+@dataclass(frozen=True, eq=False)
+class EffectSizes:
+    r"""The effect sizes of a contrast at every place, computed as they are asked for.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit.
+    contrast : array, shape (n_columns,) or (n_rows, n_columns)
+        The contrast.
+    result : ContrastResult
+        The test of this contrast by the fit.
+    confidence : float, default=0.95
+        Level of the intervals, whose tails are equal.
+    prior_scale : float, optional
+        Scale of the prior of Bayes factors, by default that of `PRIOR_SCALES`.
+
+    Notes
+    -----
+    With the effect :math:`c'b`, its variance v, the residual standard deviation s and the residual
+    degrees of freedom :math:`\nu`:
+
+    - Cohen's :math:`d = c'b / s` (Cohen 1988): the scale of the contrast matters, and weights of
+      1 and -1 compare two groups as the textbook does. s is pooled over the groups; with unequal
+      variances it is the root of the mean of the variances of the contrast's groups (Bonett 2008;
+      Delacre et al. 2021); with mixed effects the root of tau2 plus the typical variance of an
+      image (Higgins & Thompson 2002); with repeated measures that of one image, variances of
+      subjects and images together (Hedges 2007; Westfall et al. 2014).
+    - Hedges' :math:`g = J(\nu) d`,
+      :math:`J(\nu) = \Gamma(\nu/2) / (\sqrt{\nu/2}\,\Gamma((\nu-1)/2))` (Hedges 1981). NaN where
+      :math:`\nu \le 1`: d has no expectation then.
+    - Partial :math:`r = t / \sqrt{t^2 + \nu}`, and its square
+      :math:`qF / (qF + \nu)` of q rows, partial eta squared (Cohen 1988; of repeated measures
+      Edwards et al. 2008).
+
+    Intervals invert the noncentral t and F (Steiger 2004): the noncentrality of t is
+    :math:`d s / \sqrt{v}`. They are exact for ordinary least squares, and otherwise as good as the
+    degrees of freedom of the test. Those of the effect itself are :math:`c'b \pm
+    t_{\nu} \sqrt{v}`.
+
+    The Bayes factor compares an effect with none (JZS). For t, d has a Cauchy prior of scale r,
+    and :math:`N = s^2 / v` stands for the number of observations (Rouder et al. 2009). For F it is
+    that of regression, with the residual degrees of freedom of the contrast's own design (Rouder &
+    Morey 2012), and it does not depend on the units of covariates.
+
+    Values are NaN where the residuals are all zero, or there are no degrees of freedom.
+    """
+
+    fit: Fit
+    contrast: Floats
+    result: ContrastResult
+    confidence: float = 0.95
+    prior_scale: float | None = None
+
+    def row(self, name: str) -> Floats:
+        """Return one map, of those in `EFFECT_SIZES`, shape (n_values,).
+
+        Raises
+        ------
+        ArgumentError
+            If the model, or the statistic, does not define it.
+        """
+        self.check(name)
+        if name == "log_bayes_factor":
+            return self.log_bayes_factor
+        if name in ("ci_low", "ci_high"):
+            return self.interval[name == "ci_high"]
+        family, _, end = name.partition("_ci_")
+        value, low, high = getattr(self, family)
+        return {"": value, "low": low, "high": high}[end]  # type: ignore[no-any-return]
+
+    def check(self, name: str) -> None:
+        """Refuse a map that the model, or the statistic, does not define."""
+        of_f = self.result.stat_type == "F"
+        if of_f and name not in ("partial_r2", "partial_r2_ci_low", "partial_r2_ci_high",
+                                 "log_bayes_factor"):  # fmt: skip
+            raise ArgumentError.about(
+                "output_type",
+                f"{name!r} is not defined for an F contrast, which has no sign",
+                "take 'partial_r2', or a contrast of one row for t",
+            )
+        family = name.partition("_ci_")[0].replace("partial_r2", "partial_r")
+        why = getattr(self.rules, family, "")
+        if why:
+            raise ArgumentError.about(
+                "output_type",
+                f"{name!r} is not defined for the model {self.fit.model.kind!r}: {why}",
+            )
+
+    @property
+    def rules(self) -> EffectSizeRules:
+        """Which effect sizes the model defines."""
+        return self.fit.effect_size_rules if isinstance(self.fit, HasEffectSizes) else UNKNOWN
+
+    @cached_property
+    def interval(self) -> tuple[Floats, Floats]:
+        """The interval of the effect, in its units; by the normal distribution if the test is z."""
+        degrees = np.asarray(self.df, dtype=np.float64)
+        known = np.where(degrees > 0, degrees, np.nan)
+        level = 0.5 + 0.5 * self.confidence
+        quantile = np.where(np.isinf(known), special.ndtri(level), special.stdtrit(known, level))
+        half = quantile * self._error
+        return self.result.effect_size - half, self.result.effect_size + half
+
+    @property
+    def cohen_d(self) -> tuple[Floats, Floats, Floats]:
+        """Cohen's d, and its interval."""
+        low, high = self._noncentralities
+        return self._d, low * self._unit, high * self._unit
+
+    @property
+    def hedges_g(self) -> tuple[Floats, Floats, Floats]:
+        """Hedges' g, and its interval."""
+        df = np.asarray(self.df, dtype=np.float64)
+        known = np.where(df > 1, df, np.nan)
+        half = 0.5 * known
+        exact = np.exp(special.gammaln(half) - special.gammaln(half - 0.5)) / np.sqrt(half)
+        # The logarithms of large degrees of freedom lose digits in their difference.
+        series = 1 - (0.75 + (0.21875 + 0.0703125 / known) / known) / known
+        correction = np.where(df > 1000, series, exact)
+        value, low, high = self.cohen_d
+        return correction * value, correction * low, correction * high
+
+    @property
+    def partial_r(self) -> tuple[Floats, Floats, Floats]:
+        """Partial correlation, and its interval."""
+        low, high = self._noncentralities
+        return self._share(self._stat), self._share(low), self._share(high)
+
+    @property
+    def partial_r2(self) -> tuple[Floats, Floats, Floats]:
+        """Partial share of variance, and its interval."""
+        rank, df = float(self.result.df_numerator), self.df
+        with np.errstate(over="ignore"):
+            f = self._stat if self.result.stat_type == "F" else self._stat**2
+        low, high = _core.f_noncentralities(f, rank, df, self.confidence, self.fit.n_threads)
+        total = rank * f
+        return total / (total + df), low / (low + df), high / (high + df)
+
+    @cached_property
+    def log_bayes_factor(self) -> Floats:
+        """Natural logarithm of the Bayes factor of an effect against none."""
+        scale = PRIOR_SCALES[self.result.stat_type] if self.prior_scale is None else (
+            self.prior_scale
+        )  # fmt: skip
+        rank = float(self.result.df_numerator)
+        n: Any
+        if self.result.stat_type == "F":
+            f, n = self._stat, np.asarray(self.fit.n_observations, dtype=np.float64)
+        else:
+            f, n = self._stat**2, self._unit**-2.0
+        by_place = np.asarray(scale**2 * n)
+        # Without missing values the unit is the same everywhere but for rounding.
+        same = not isinstance(self.df, np.ndarray) and np.isfinite(by_place).any()
+        if same:
+            middle = np.nanmedian(np.where(np.isfinite(by_place), by_place, np.nan))
+            same = np.nanmax(np.abs(by_place[np.isfinite(by_place)] / middle - 1)) < 1e-9
+        own: Any = float(middle) if same else np.ascontiguousarray(by_place)
+        f = np.where(np.isnan(self._unit), np.nan, f) if self.result.stat_type == "t" else f
+        return _core.log_bayes_factors(f, rank, self.df, own, self.fit.n_threads)
+
+    def tail(self, d: float) -> Floats:
+        """Return P(T <= t) of a noncentral T if d is the true one, shape (n_values,)."""
+        return _core.noncentral_t_cdf(self._stat, self.df, d / self._unit, self.fit.n_threads)
+
+    @cached_property
+    def df(self) -> Any:
+        """Residual degrees of freedom, one number or one a place, as the core takes them."""
+        df = self.result.df[1] if isinstance(self.result.df, tuple) else self.result.df
+        return np.ascontiguousarray(df, np.float64) if isinstance(df, np.ndarray) else float(df)
+
+    @cached_property
+    def _stat(self) -> Floats:
+        """The statistic; NaN where nothing varies, so that there is no evidence."""
+        stat = self.result.stat
+        return np.where(np.isfinite(stat) & (self.fit.residual_sd > 0), stat, np.nan)
+
+    @property
+    def difference(self) -> Floats:
+        """The effect less its value under the null hypothesis."""
+        return self.result.effect_size - self.result.null_value
+
+    @cached_property
+    def _error(self) -> Floats:
+        """The standard error of the effect, also where a double does not hold its square."""
+        stat, effect = self.result.stat, self.difference
+        usable = np.isfinite(stat) & (stat != 0)
+        ratio = effect / np.where(usable, stat, np.nan)
+        return np.where(usable, ratio, np.sqrt(self.result.effect_variance))
+
+    @cached_property
+    def _sd(self) -> Floats:
+        """The standard deviation that d divides by."""
+        own = self.fit
+        sd = own.standardiser(self.contrast) if isinstance(own, Standardises) else own.residual_sd
+        return np.where(sd > 0, sd, np.nan)
+
+    @cached_property
+    def _d(self) -> Floats:
+        d: Floats = self.difference / self._sd
+        return d
+
+    @cached_property
+    def _unit(self) -> Floats:
+        """The standard error of the effect over the standard deviation: d over t."""
+        return self._error / self._sd
+
+    @cached_property
+    def _noncentralities(self) -> tuple[Floats, Floats]:
+        return _core.t_noncentralities(self._stat, self.df, self.confidence, self.fit.n_threads)
+
+    def _share(self, t: Floats) -> Floats:
+        return t / np.hypot(t, np.sqrt(self.df))
+
+
+def at_places(
+    fit: Fit, contrast: ArrayLike, places: NDArray[np.integer], *, confidence: float = 0.95
+) -> pd.DataFrame:
+    """Return the effect of a t contrast, and Cohen's d, with their intervals at some places.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit.
+    contrast : array_like, shape (n_columns,) or (1, n_columns)
+        The contrast.
+    places : array of int, shape (n,)
+        Numbers of places.
+    confidence : float, default=0.95
+        Level of the intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a place: effect, effect_ci_low, effect_ci_high, and cohen_d, cohen_d_ci_low and
+        cohen_d_ci_high, without the last three if the model does not define d.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from groupglm import fit_ols
+    >>> fit = fit_ols(np.ones((4, 1)), np.array([[1.0], [2.0], [3.0], [4.0]]))
+    >>> at_places(fit, [1], np.array([0])).round(3).iloc[0].tolist()
+    [2.5, 0.446, 4.554, 1.936, 0.112, 3.704]
+    """
+    import pandas as pd
+
+    own = fit.select(np.asarray(places, dtype=np.int64))
+    values = np.asarray(contrast, dtype=np.float64)
+    sizes = EffectSizes(own, values, own.contrast(values, stat_type="t"), confidence)
+    columns = {"effect": sizes.result.effect_size}
+    columns |= {f"effect_{end}": sizes.row(end) for end in ("ci_low", "ci_high")}
+    if not sizes.rules.cohen_d:
+        names = ("cohen_d", "cohen_d_ci_low", "cohen_d_ci_high")
+        columns |= dict(zip(names, sizes.cohen_d, strict=True))
+    return pd.DataFrame(columns)
+
+
+def check_confidence(confidence: object) -> float:
+    """Return the level of intervals, above 0 and below 1."""
+    level = real_number("confidence", confidence)
+    if not 0 < level < 1:
+        remedy = f"give {level / 100:g}" if 1 < level < 100 else "give 0.95 for 95 percent"
+        raise ArgumentError("confidence", f"{level:g}", "above 0 and below 1", remedy)
+    return level
+
+
+def check_prior_scale(prior_scale: object) -> float | None:
+    """Return the scale of a prior, above 0; None for the default."""
+    if prior_scale is None:
+        return None
+    scale = real_number("prior_scale", prior_scale)
+    if not 0 < scale < 1e6:
+        raise ArgumentError(
+            "prior_scale", f"{scale:g}", "above 0 and below 1e6", "leave it out for the default"
+        )
+    return scale
