@@ -86,6 +86,9 @@ def calls() -> dict[str, Call]:
         "SecondLevelModel.compute_contrast": lambda **given: fitted().compute_contrast(
             **{"second_level_contrast": "group", **given}
         ),
+        "SecondLevelModel.compute_equivalence": lambda **given: fitted().compute_equivalence(
+            **{"second_level_contrast": "group", "bounds": (-1.0, 1.0), **given}
+        ),
         "SecondLevelModel.generate_report": lambda **given: fitted().generate_report(
             **{"contrasts": "group", "bg_img": None, **given}
         ),

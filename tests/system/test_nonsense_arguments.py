@@ -119,6 +119,11 @@ CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]] 
         MODEL.compute_contrast,
         {"second_level_contrast": "age"},
     ),
+    "compute_equivalence": (
+        SecondLevelModel.compute_equivalence,
+        MODEL.compute_equivalence,
+        {"second_level_contrast": "age", "bounds": (-1.0, 1.0)},
+    ),
     "generate_report": (
         SecondLevelModel.generate_report,
         MODEL.generate_report,

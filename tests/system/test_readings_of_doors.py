@@ -105,6 +105,9 @@ ROWS: dict[str, dict[str, Row]] = {
         "all maps": Row(lambda w: w.model.compute_contrast("age", output_type="all")),
         "one kind of a table": Row(lambda w: w.with_table("a", "a"), 1, MASK),
     },
+    "SecondLevelModel.compute_equivalence": {
+        "": Row(lambda w: w.model.compute_equivalence("age", bounds=(-1, 1)))
+    },
     "SecondLevelModel.fit_transform": {
         "": Row(
             lambda w: SecondLevelModel(mask_img=w.mask).fit_transform(w.maps, design_matrix=DESIGN),
