@@ -31,6 +31,8 @@ _OPTIONS = {
     "TwoSided": "--two-sided",
     "ClusterThreshold": "--cluster-threshold",
     "Background": "--background",
+    "Bounds": "--equivalence",
+    "Units": "the units of --equivalence",
     "Seed": "--seed",
 }
 
@@ -69,7 +71,7 @@ def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | Non
         return "from other contrasts"
     if found.get("Corrections") != wanted.get("Corrections"):
         return "with other corrections"
-    for key in ("Permutation", "Correction", "Page"):
+    for key in ("Permutation", "Correction", "Equivalence", "Page"):
         changed = _changed(found.get(key), wanted.get(key))
         if changed:
             return f"with other settings ({changed})"
