@@ -69,7 +69,7 @@ def test_noncentralities_of_f_have_the_probabilities_by_scipy(rank: float) -> No
     rng = np.random.default_rng(0)
     f, df = rng.gamma(1.0, 3.0, 300), rng.uniform(3, 80, 300)
     low, high = _core.f_noncentralities(f, rank, df, 0.9, 1)
-    central = stats.f.cdf(f, rank, df)
+    central: Any = stats.f.cdf(f, rank, df)
     for found, probability in ((low, 0.95), (high, 0.05)):
         above = central > probability
         assert (found[~above] == 0).all()
@@ -105,7 +105,7 @@ def test_bayes_factors_are_the_integral(f: float, rank: float, df: float, scale:
 def many_and_single(kind: str, df: Any) -> tuple[Floats, Floats]:
     rng = np.random.default_rng(2)
     t = rng.normal(0, 3, 6000)
-    compute = {
+    compute: Any = {
         "t": lambda t, df: np.stack(_core.t_noncentralities(t, df, 0.95, 2)),
         "F": lambda t, df: np.stack(_core.f_noncentralities(t * t, 2.0, df, 0.95, 2)),
         "bayes": lambda t, df: _core.log_bayes_factors(t * t, 1.0, df, 8.0, 2)[np.newaxis],
@@ -171,10 +171,11 @@ def test_threads_do_not_change_the_bits() -> None:
     rng = np.random.default_rng(4)
     t, df = rng.normal(0, 3, 20_000), rng.uniform(5, 60, 20_000)
     for own in (df, 24.0):
-        for compute, *arguments in (
+        calls: Any = (
             (_core.t_noncentralities, t, own, 0.95),
             (_core.f_noncentralities, t * t, 2.0, own, 0.95),
-        ):
+        )
+        for compute, *arguments in calls:
             for one, four in zip(compute(*arguments, 1), compute(*arguments, 4), strict=True):
                 np.testing.assert_array_equal(one, four)
 

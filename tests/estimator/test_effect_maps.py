@@ -6,11 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
-from nibabel.nifti1 import Nifti1Image
 
 from groupglm import SecondLevelModel
 from groupglm.errors import ArgumentError
@@ -18,14 +17,15 @@ from groupglm.models.effect_sizes import EFFECT_SIZES
 from groupglm.spaces.statistic import OUTPUTS, Statistic
 from groupglm.spaces.volume.intent import statistic_of_header
 
+nib: Any = nibabel  # typed only in part
 N = 12
 
 
 @pytest.fixture(scope="module")
 def model() -> SecondLevelModel:
     rng = np.random.default_rng(0)
-    images = [Nifti1Image(rng.normal(0.7, 1, (4, 3, 2)), np.eye(4)) for _ in range(N)]
-    mask = Nifti1Image(np.ones((4, 3, 2), np.uint8), np.eye(4))
+    images = [nib.Nifti1Image(rng.normal(0.7, 1, (4, 3, 2)), np.eye(4)) for _ in range(N)]
+    mask = nib.Nifti1Image(np.ones((4, 3, 2), np.uint8), np.eye(4))
     design = pd.DataFrame({"intercept": np.ones(N), "age": rng.normal(size=N)})
     return SecondLevelModel(mask_img=mask).fit(images, design_matrix=design)
 
@@ -40,7 +40,7 @@ def regions() -> SecondLevelModel:
 def test_each_map_says_what_it_is(model: SecondLevelModel, name: str, tmp_path: Path) -> None:
     image = model.compute_contrast("age", output_type=name)
     image.to_filename(tmp_path / "map.nii.gz")
-    header = nib.load(tmp_path / "map.nii.gz").header  # type: ignore[attr-defined]
+    header = nib.load(tmp_path / "map.nii.gz").header
     kind = OUTPUTS[name]
     assert statistic_of_header(header) == Statistic(kind)
     assert Statistic.of_description(f"{name} of contrast age") == Statistic(kind)

@@ -113,7 +113,7 @@ def test_repeated_measures_divide_by_all_variance() -> None:
     holds = (sizes.row("cohen_d_ci_low") <= 0) & (sizes.row("cohen_d_ci_high") >= 0)
     p = 2 * np.minimum(sizes.result.p_value, 1 - sizes.result.p_value)
     np.testing.assert_array_equal(holds, p >= 0.05)
-    t, df = sizes.result.stat, sizes.result.df
+    t, df = sizes.result.stat, sizes.df
     np.testing.assert_allclose(sizes.row("partial_r2"), t**2 / (t**2 + df), rtol=1e-10)
 
 
@@ -240,7 +240,8 @@ def test_equivalence_is_that_of_statsmodels() -> None:
     found = equivalence_of(sizes, Bounds.checked((-1.2, 1.5), "effect", 0.05))
     expected = ttost_ind(Y[:10], Y[10:], -1.2, 1.5, usevar="pooled")[0]
     np.testing.assert_allclose(found.p_value, expected, rtol=1e-10)
-    two_sided = stats.ttest_ind(Y[:10], Y[10:]).pvalue
+    tested: Any = stats.ttest_ind(Y[:10], Y[10:])
+    two_sided = tested.pvalue
     for place, decision in enumerate(found.decision):
         effect, equal = two_sided[place] < 0.05, expected[place] < 0.05
         assert decision == {(1, 0): 1, (0, 1): -1, (1, 1): 2, (0, 0): 0}[effect, equal]

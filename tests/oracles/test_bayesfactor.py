@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,8 @@ def test_t_tests_are_those_of_bayesfactor() -> None:
 
 def test_regressions_are_those_of_bayesfactor() -> None:
     table = pd.read_csv(FOLDER / "regressions.csv")
-    for p, own in table.groupby("p"):
+    groups: Any = table.groupby("p")
+    for p, own in groups:
         n, r2 = own["N"].to_numpy(np.float64), own["r2"].to_numpy(np.float64)
         df = n - p - 1
         f = r2 / (1 - r2) * df / p

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,8 @@ def test_d_and_g_are_those_of_effectsize(images: pd.DataFrame, case: str, level:
 def test_r_and_partial_eta_squared_are_those_of_effectsize() -> None:
     table = pd.read_csv(FOLDER / "statistics.csv")
     n_early = 0
-    for (kind, df1, df2), own in table.groupby(["statistic", "df1", "df2"]):
+    groups: Any = table.groupby(["statistic", "df1", "df2"])
+    for (kind, df1, df2), own in groups:
         value = own["value"].to_numpy(np.float64)
         if kind == "t":
             low, high = _core.t_noncentralities(value, float(df2), 0.95, 1)

@@ -259,7 +259,8 @@ class EffectSizes:
         return _core.t_noncentralities(self._stat, self.df, self.confidence, self.fit.n_threads)
 
     def _share(self, t: Floats) -> Floats:
-        return t / np.hypot(t, np.sqrt(self.df))
+        share: Floats = t / np.hypot(t, np.sqrt(self.df))
+        return share
 
 
 def at_places(

@@ -61,11 +61,12 @@ class Bounds:
             unknown.
         """
         check_choice("units", units, ("effect", "cohen_d"))
+        given: Any = bounds
         try:
-            low, high = bounds  # type: ignore[misc]
+            first, last = given
         except (TypeError, ValueError):
             raise ArgumentTypeError("bounds", shown(bounds), "two numbers, (low, high)") from None
-        low, high = real_number("bounds", low), real_number("bounds", high)
+        low, high = real_number("bounds", first), real_number("bounds", last)
         found = f"({low:g}, {high:g})"
         if low > high:
             raise ArgumentError(

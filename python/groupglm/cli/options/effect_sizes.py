@@ -16,7 +16,7 @@ FAMILIES = ("ci", "cohen_d", "hedges_g", "partial_r", "partial_r2")
 """What --effect-sizes takes; "ci" is the interval of the effect itself."""
 
 
-class _Families(click.ParamType):
+class _Families(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Names with commas between them."""
 
     name = "NAME[,NAME...]"
@@ -32,7 +32,7 @@ class _Families(click.ParamType):
         return names
 
 
-class _Bounds(click.ParamType):
+class _Bounds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Two numbers around zero, and their units."""
 
     name = "LOW:HIGH[:d]"
