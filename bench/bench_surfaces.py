@@ -131,7 +131,8 @@ def bench_reading(folder: Path, *, quick: bool) -> Row:
     files = [str(path) for path in make_dscalars(folder, QUICK if quick else FULL)]
 
     def our_values() -> list[Any]:
-        return [source.read() for source in open_inputs(files)]
+        opened: list[Any] = open_inputs(files)
+        return [source.read() for source in opened]
 
     def their_values() -> list[Any]:
         opened: list[Any] = [nib.load(path) for path in files]

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
+import nibabel.cifti2
 import numpy as np
 from make_maps import AFFINE
-from nibabel.cifti2 import BrainModelAxis, Cifti2Image, ScalarAxis
+
+nib: Any = nibabel  # typed only in part
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ _SHAPE = (91, 109, 91)
 
 def axis(size: Grayordinates) -> Any:
     """Return what the grayordinates are."""
-    made: Any = BrainModelAxis
+    made = nib.cifti2.BrainModelAxis
     sides = (("left", size.left), ("right", size.right))
     cortex = [
         made.from_surface(np.arange(n), size.n_vertices, name=f"cortex_{side}") for side, n in sides
@@ -56,8 +57,8 @@ def make_dscalars(folder: Path, size: Grayordinates = FULL) -> list[Path]:
         if path.exists():
             continue
         values = np.random.default_rng([4, i]).standard_normal((1, len(grayordinates)), np.float32)
-        scalars: Any = ScalarAxis(["effect"])
-        image: Any = Cifti2Image(values, header=(scalars, grayordinates))
+        scalars = nib.cifti2.ScalarAxis(["effect"])
+        image = nib.Cifti2Image(values, header=(scalars, grayordinates))
         # Under another name first: an interrupted run leaves no half file behind.
         partial = path.with_name(f"partial-{path.name}")
         nib.save(image, partial)

@@ -202,6 +202,10 @@ class _AsStored:
         del role
         return self
 
+    def name_of(self, source: Any, inside: NDArray[np.bool_]) -> str:
+        """Return the name of an image, or of the file that has some of the places."""
+        return self._space.name_of(source, inside)
+
 
 def _rows(
     sources: Sequence[Source], reader: _AsStored, n_threads: int

@@ -99,7 +99,7 @@ def test_what_is_lacking_or_useless_is_told() -> None:
     with pytest.raises(ArgumentError, match=r"give smoothness=model\.smoothness_"):
         groupglm.threshold_stats_img(image(z_values()), MASK, **given)
     with pytest.raises(ArgumentError, match="is a float"):
-        groupglm.threshold_stats_img(image(z_values()), MASK, **given, smoothness=8.0)
+        groupglm.threshold_stats_img(image(z_values()), MASK, **{**given, "smoothness": 8.0})
     of_f = image(z_values(), "F z_score of contrast age")
     with pytest.raises(ArgumentError, match="degrees of freedom of this F are not known"):
         groupglm.threshold_stats_img(of_f, MASK, **given, two_sided=False, smoothness=SMOOTH)
@@ -118,7 +118,7 @@ def test_fit_and_threshold_from_the_shell(tmp_path: Path) -> None:
 
     rng = np.random.default_rng(0)
     for subject in range(12):
-        noise = gaussian_filter(rng.standard_normal(SHAPE), 2.2)
+        noise: Any = gaussian_filter(rng.standard_normal(SHAPE), 2.2)
         noise = 10 * noise.astype(np.float32)
         noise[8:13, 8:13, 6:11] += 4
         nib.save(Nifti1Image(noise, AFFINE), tmp_path / f"sub-{subject:02d}_map.nii.gz")
