@@ -19,8 +19,13 @@ from reference.shell import make_study, run_well
 from reference.variance_study import make_variance_study
 from reference.visit_study import SHAPE, arguments, make_visit_study, save
 
-ENDINGS = r"\.(?:nii\.gz|tsv|npz|html|groupglm|txt)"
-SIDECARS = {".nii.gz": ".json", ".tsv": ".json", ".groupglm": ".json", ".html": ".html.json"}
+ENDINGS = r"\.(?:nii\.gz|tsv|npz|html|groupglm|txt|md|bib)"
+SIDECARS = {
+    ".nii.gz": ".json",
+    ".tsv": ".json",
+    ".groupglm": ".json",
+    **{end: f"{end}.json" for end in (".html", ".md", ".bib")},
+}
 
 
 def _examples(command: str) -> list[list[str]]:
@@ -95,7 +100,8 @@ def _files_of_visits(folder: Path) -> list[str]:
         (
             "fit",
             "--correct fdr:0.05 --correct fpr:0.001 --permute 10 --tfce --cluster-p 0.01 "
-            "--report --save-model",
+            "--report --save-model --effect-sizes ci,cohen_d,hedges_g,partial_r2 --bayes-factor "
+            "--equivalence=-1:1",
         ),
         ("permute", "--n-perm 10 --tfce --cluster-p 0.01"),
     ],
@@ -112,6 +118,7 @@ def test_the_help_names_the_files_that_are_written(command: str, more: str, tmp_
         groups = ["--variance-groups", "group"]
         options[tmp_path / "groups"] = [*options[tmp_path / "mixed"], *groups]
         options[tmp_path / "unequal"] = ["--model", "unequal", *groups]
+        options[tmp_path / "robust"] = ["--model", "robust"]
     patterns = _promised(command)
     written = []
     for folder, given in options.items():

@@ -208,6 +208,13 @@ ROWS: dict[str, dict[str, Row]] = {
             lambda w: groupglm.threshold_stats_img(w.z, small_volume=w.mask), 0, MASK | Z
         ),
     },
+    "groupglm.conjunction_img": {
+        "one map twice": Row(
+            lambda w: groupglm.conjunction_img([w.z, w.z], w.mask),
+            0,
+            dict.fromkeys((*MASK, *Z), 2),  # once for each map
+        ),
+    },
     "groupglm.estimate_smoothness": {
         "residuals": Row(_quiet_smoothness, 1, MASK),
     },
@@ -327,6 +334,20 @@ ROWS: dict[str, dict[str, Row]] = {
             ),
             0,
             {**Z_OF_RESULTS, "results/mask.nii.gz": 1},
+        )
+    },
+    "groupglm conjunction": {
+        "one map twice": Row(
+            lambda w: w.run(
+                "conjunction",
+                *[f"{w.folder}/{next(iter(Z_OF_RESULTS))}"] * 2,
+                "--mask",
+                f"{w.results}/mask.nii.gz",
+                "--output",
+                w.new("both.nii.gz"),
+            ),
+            0,
+            dict.fromkeys((*Z_OF_RESULTS, "results/mask.nii.gz"), 2),
         )
     },
     "groupglm extract": {

@@ -67,6 +67,7 @@ def fit(**given: Any) -> None:
       tau2 with --model fixed; of groups stat-{tau2,I2,H2}_desc-GROUP_statmap.nii.gz
       stat-{ICC,subjectVariance,residualVariance,familyVariance,nSubjects}_statmap.nii.gz with
       --model repeated, as far as it has them; the last if it differs between voxels
+      stat-{converged,iterations,meanWeight}_statmap.nii.gz with --model robust
       contrast-NAME_stat-dof_statmap.nii.gz, degrees of freedom, with --model unequal or repeated
       with --effect-sizes, each in the maps contrast-NAME_stat-{cohenD,cohenDLow,cohenDHigh}...:
         {effectLow,effectHigh}, {cohenD,hedgesG,partialR,partialR2}{,Low,High}
