@@ -100,8 +100,8 @@ def _files_of_visits(folder: Path) -> list[str]:
         (
             "fit",
             "--correct fdr:0.05 --correct fpr:0.001 --permute 10 --tfce --cluster-p 0.01 "
-            "--report --save-model --effect-sizes ci,cohen_d,hedges_g,partial_r2 --bayes-factor "
-            "--equivalence=-1:1",
+            "--report --save-model --effect-sizes ci,cohen_d,hedges_g,partial_r,partial_r2 "
+            "--bayes-factor --equivalence=-1:1",
         ),
         ("permute", "--n-perm 10 --tfce --cluster-p 0.01"),
     ],

@@ -17,7 +17,7 @@ from groupglm.atlases.label_tables import label_table
 from groupglm.errors import ArgumentError, in_quotes, warn_caller
 from groupglm.runtime.arguments import check_choice
 from groupglm.runtime.naming import counted, listed
-from groupglm.spaces.label_images import LabelImage, open_labels
+from groupglm.spaces.label_images import LABEL_ENDINGS, LabelImage, open_labels
 from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
@@ -184,10 +184,8 @@ def _table_beside(image: Any) -> Path | None:
         return None
     path = Path(name).expanduser()
     lower = path.name.lower()
-    endings = [".nii.gz", ".nii", *kind_of(image).endings, ".label.gii", ".annot"]
-    ending = next(
-        (own for own in sorted(endings, key=len, reverse=True) if lower.endswith(own)), ""
-    )
+    known = sorted((*LABEL_ENDINGS, *kind_of(image).endings), key=len, reverse=True)
+    ending = next((own for own in known if lower.endswith(own)), "")
     stem = path.name[: len(path.name) - len(ending)]
     for own in dict.fromkeys((stem, _RESOLUTION.sub("", stem))):
         for kind in _BESIDE:

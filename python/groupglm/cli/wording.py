@@ -76,6 +76,7 @@ _OF_COMMAND = {
 _FLAGS = {
     ("allow_partial", "True"): "--allow-partial",
     ("cluster_threshold_scale", "'z'"): "the p of that z",
+    ("resample", "'nearest'"): "--resample-atlas",
     ("two_sided", "False"): "--one-sided",
     ("two_sided", "True"): "--two-sided",
     ("zero_is_missing", "True"): "--zero-is-missing",

@@ -11,13 +11,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from groupglm.errors import renamed
 from groupglm.estimator.description import describe
-from groupglm.estimator.fitted_model import FittedModel
 from groupglm.estimator.group_model import GroupModel
-from groupglm.estimator.maps_of_fit import MapsOfFit
 from groupglm.estimator.model_fits import check_fitted
-from groupglm.estimator.repeated_maps import RepeatedMaps
-from groupglm.estimator.robust_maps import RobustMaps
-from groupglm.estimator.variance_maps import VarianceMaps
 from groupglm.inputs import maps_of_one_kind
 from groupglm.inputs.first_level import are_first_level_models
 from groupglm.spaces.public_rows import fill_public, to_public
@@ -431,7 +426,7 @@ nibabel.nifti1.Nifti1Image
 
 def _call_after_the_estimator() -> None:
     """Have Python's messages about arguments name the class that users know, not its bases."""
-    for base in (GroupModel, FittedModel, MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps):
+    for base in GroupModel.__mro__[:-1]:
         for name, member in vars(base).items():
             function = getattr(member, "__func__", member)  # of a class method
             if inspect.isfunction(function) and (name == "__init__" or name[0] != "_"):

@@ -89,7 +89,7 @@ def _named(given: Any, space: Space, name: str) -> dict[str, NDArray[np.intp]]:
     """Return the places of each region, by its name."""
     if is_sphere(given):
         given = [given]
-    if isinstance(given, Mapping) and not {"left", "right"} & set(given):
+    if isinstance(given, Mapping) and not _are_hemispheres(given):
         return {str(own): _places(one, str(own), space, name) for own, one in given.items()}
     if isinstance(given, Sequence) and not isinstance(given, str) and _are_spheres(given):
         spheres = [as_sphere(own, "regions") for own in given]
@@ -110,6 +110,12 @@ def _named(given: Any, space: Space, name: str) -> dict[str, NDArray[np.intp]]:
         names[number]: order[begin:end]
         for number, begin, end in zip(numbers.tolist(), begins, ends, strict=True)
     }
+
+
+def _are_hemispheres(given: Mapping[Any, Any]) -> bool:
+    """Return whether a mapping is one atlas in two files; regions may be called left and right."""
+    of_regions = any(is_sphere(own) or isinstance(own, Atlas) for own in given.values())
+    return bool(given) and set(given) <= {"left", "right"} and not of_regions
 
 
 def _are_spheres(given: Sequence[Any]) -> bool:

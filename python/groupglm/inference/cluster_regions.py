@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.atlases.atlas import Atlas
-    from groupglm.inference.cluster_table import FoundClusters
+    from groupglm.inference.found_clusters import FoundClusters
 
 __all__ = ["shares_in_regions", "with_regions"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from groupglm.inference.cluster_table import FoundClusters
+from groupglm.inference.found_clusters import FoundClusters
 from groupglm.inference.thresholds import passes_threshold
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from groupglm import _core
 from groupglm.models.arguments import check_data
-from groupglm.models.base import by_arrays
+from groupglm.models.base import Model, by_arrays
 from groupglm.models.robust_places import WEIGHT_UNIT, RobustPlaces
 from groupglm.models.robust_words import TUNING, words_of_robust
 from groupglm.runtime.naming import listed
@@ -25,12 +25,25 @@ if TYPE_CHECKING:
     from groupglm.models.base import Values
     from groupglm.models.contrast_result import ContrastResult
     from groupglm.models.results import OlsFit
-    from groupglm.models.robust import Robust
     from groupglm.models.words import Words
 
     Floats = NDArray[np.float64]
 
 __all__ = ["RobustFit"]
+
+
+class RobustModel(Model, Protocol):
+    """What a fit knows of its model, `groupglm.Robust`."""
+
+    @property
+    def weights(self) -> str:
+        """The function of the weights."""
+        ...
+
+    @property
+    def tuning(self) -> float | None:
+        """How far off a residual may be; None for the default of the function."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +60,7 @@ class RobustFit:
         The model.
     """
 
-    model: Robust = field(repr=False)
+    model: RobustModel = field(repr=False)
     _ols: OlsFit = field(repr=False)
     _places: RobustPlaces = field(repr=False)
     _totals: NDArray[np.int64] = field(repr=False)
@@ -312,7 +325,7 @@ class RobustFit:
         return words_of_robust(self.model.weights, tuning_of(self.model))
 
 
-def tuning_of(model: Robust) -> float:
+def tuning_of(model: RobustModel) -> float:
     """Return the tuning of a model, which is set when it is made."""
     return TUNING[model.weights] if model.tuning is None else model.tuning
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from groupglm.errors import GridMismatchError, ImageError
-from groupglm.messages import either
+from groupglm.messages import argument, either
 from groupglm.spaces.registry import kind_of, kind_of_tag
 
 if TYPE_CHECKING:
@@ -19,10 +19,28 @@ if TYPE_CHECKING:
 
     from groupglm.spaces.base import Source, Space
 
-__all__ = ["KnowsLabels", "LabelImage", "MovesLabels", "NameTables", "open_labels"]
+__all__ = [
+    "FLOW_ENDINGS",
+    "LABEL_ENDINGS",
+    "VOLUME_ENDING",
+    "KnowsLabels",
+    "LabelImage",
+    "MovesLabels",
+    "NameTables",
+    "open_labels",
+]
 
 NameTables: TypeAlias = Mapping[str, Mapping[int, str]]
 """Names of labels by the part of the data that they are of; by "" if they are of all parts."""
+
+VOLUME_ENDING = ".nii.gz"
+"""The ending of the volumes of labels that packages bring."""
+
+FLOW_ENDINGS = (VOLUME_ENDING, ".label.gii", ".dlabel.nii")
+"""The endings of images of labels in TemplateFlow."""
+
+LABEL_ENDINGS = (*FLOW_ENDINGS, ".nii", ".annot")
+"""The endings of images of labels, whose tables may lie beside them."""
 
 _LARGEST = np.iinfo(np.int32).max
 
@@ -107,7 +125,8 @@ class LabelImage:
             raise GridMismatchError(f"{beginning}give labels on that {word}")
         raise GridMismatchError(
             beginning
-            + either("resample='nearest' of load_atlas", "--resample-atlas")
+            + argument("resample", "nearest")
+            + either(" of load_atlas", "")
             + f" gives each {space.place_words[0]} the label of the nearest one"
         )
 

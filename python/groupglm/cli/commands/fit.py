@@ -69,8 +69,12 @@ def fit(**given: Any) -> None:
       --model repeated, as far as it has them; the last if it differs between voxels
       stat-{converged,iterations,meanWeight}_statmap.nii.gz with --model robust
       contrast-NAME_stat-dof_statmap.nii.gz, degrees of freedom, with --model unequal or repeated
-      with --effect-sizes, each in the maps contrast-NAME_stat-{cohenD,cohenDLow,cohenDHigh}...:
-        {effectLow,effectHigh}, {cohenD,hedgesG,partialR,partialR2}{,Low,High}
+      with --effect-sizes, each with its interval:
+        contrast-NAME_stat-{effectLow,effectHigh}_statmap.nii.gz
+        contrast-NAME_stat-{cohenD,cohenDLow,cohenDHigh}_statmap.nii.gz
+        contrast-NAME_stat-{hedgesG,hedgesGLow,hedgesGHigh}_statmap.nii.gz
+        contrast-NAME_stat-{partialR,partialRLow,partialRHigh}_statmap.nii.gz
+        contrast-NAME_stat-{partialR2,partialR2Low,partialR2High}_statmap.nii.gz
       contrast-NAME_stat-logBF10_statmap.nii.gz with --bayes-factor
       contrast-NAME_stat-{p,decision}_desc-equivalence_statmap.nii.gz with --equivalence: the
       decision is 1 an effect, -1 equivalent to none, 2 both, 0 not enough data
