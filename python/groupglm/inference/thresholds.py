@@ -23,7 +23,7 @@ from groupglm.inference.labelling import (
     keep_large_clusters,
     limits_clusters,
 )
-from groupglm.inference.random_fields.map_field import field_of_map, rft_threshold
+from groupglm.inference.random_fields.map_field import check_smoothness, field_of_map, rft_threshold
 from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.messages import argument, arguments
 from groupglm.runtime.arguments import check_choice, check_truth, real_array, real_number
@@ -292,7 +292,7 @@ def threshold_map(
                 "computes the threshold from alpha; give height_control=None to use it"
             )
     _check_small_volume(small_volume, height_control)
-    if smoothness is not None and height_control != "rft":
+    if check_smoothness(smoothness) is not None and height_control != "rft":
         warn_caller(
             argument("smoothness")
             + " has no effect: only "

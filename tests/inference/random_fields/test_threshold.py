@@ -98,7 +98,7 @@ def test_what_is_lacking_or_useless_is_told() -> None:
     given: Any = {"alpha": 0.05, "height_control": "rft"}
     with pytest.raises(ArgumentError, match=r"give smoothness=model\.smoothness_"):
         groupglm.threshold_stats_img(image(z_values()), MASK, **given)
-    with pytest.raises(ArgumentError, match="is a float"):
+    with pytest.raises(TypeError, match="smoothness is a float"):
         groupglm.threshold_stats_img(image(z_values()), MASK, **{**given, "smoothness": 8.0})
     of_f = image(z_values(), "F z_score of contrast age")
     with pytest.raises(ArgumentError, match="degrees of freedom of this F are not known"):

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groupglm.errors import ArgumentError, warn_caller
+from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
 from groupglm.inference.random_fields.limits import peak_threshold
 from groupglm.inference.random_fields.smoothness import Smoothness
 from groupglm.messages import argument
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from groupglm.inference.random_fields.densities import FieldKind
     from groupglm.inference.stat_map import StatMap
 
-__all__ = ["MapField", "field_of_map", "rft_threshold"]
+__all__ = ["MapField", "check_smoothness", "field_of_map", "rft_threshold"]
 
 _SAME_SIZE = 0.02
 """The share by which searched places may differ from those of the smoothness, without a warning."""
@@ -65,16 +65,21 @@ def field_of_map(stat_img: Any, stat_map: StatMap, smoothness: Any) -> MapField:
     return ("z", None, smooth) if math.isinf(freedom) else ("t", freedom, smooth)
 
 
-def _smoothness(given: Any, facts: dict[str, Any], name: str) -> Smoothness:
-    if isinstance(given, Smoothness):
-        return given
-    if given is not None:
-        raise ArgumentError(
+def check_smoothness(given: Any) -> Smoothness | None:
+    """Return the smoothness that a caller gave; refuse anything else, also where it is not used."""
+    if given is not None and not isinstance(given, Smoothness):
+        raise ArgumentTypeError(
             "smoothness",
             f"a {type(given).__name__}",
             "a Smoothness",
             "give model.smoothness_, or groupglm.estimate_smoothness(residuals)",
         )
+    return given
+
+
+def _smoothness(given: Smoothness | None, facts: dict[str, Any], name: str) -> Smoothness:
+    if given is not None:
+        return given
     own = facts.get("Smoothness")
     if own is None:
         raise ArgumentError.about(
