@@ -207,6 +207,7 @@ class Fitter {
   void fit_incomplete(const Chunk& chunk, Totals& totals) const {
     const Index n = design_.n_rows();
     std::vector<std::vector<Index>> images;
+    images.reserve(chunk.incomplete.size());
     for (const Index v : chunk.incomplete) images.push_back(chunk.images(v));
     std::vector<Index> order(chunk.incomplete.size());
     std::iota(order.begin(), order.end(), Index{0});
@@ -286,7 +287,7 @@ class Fitter {
         if (is_missing) continue;
         weight_sum[at(lane)] += weights[lane];
         n_images[at(lane)] += 1.0;
-        totals.weight[at(i)] += static_cast<std::int64_t>(weights[lane] / kWeightUnit + 0.5);
+        totals.weight[at(i)] += std::llround(weights[lane] / kWeightUnit);
         totals.n_low[at(i)] += weights[lane] < kLowWeight ? 1 : 0;
         totals.n_places[at(i)] += 1;
       }

@@ -235,7 +235,8 @@ double solve_falling(const Function& cdf, double probability, double start, doub
     const double between = (excess - last_excess) / (x - last_x);
     if (std::isfinite(between) && between < 0.0) slope = between;
     double next = x - excess / slope;
-    if (!(next > low && next < high)) {
+    const bool is_inside = next > low && next < high;
+    if (!is_inside) {  // or not a number
       if (low > -kInfinity && high < kInfinity) {
         next = 0.5 * (low + high);
       } else {
@@ -254,7 +255,10 @@ double solve_falling(const Function& cdf, double probability, double start, doub
   return x;
 }
 
+// All of these are false of what is not a number.
 bool is_probability(double probability) { return probability > 0.0 && probability < 1.0; }
+bool is_positive(double x) { return x > 0.0 && x < kInfinity; }
+bool is_value(double x) { return x >= 0.0 && x <= kLargestValue; }
 
 }  // namespace
 
@@ -267,10 +271,7 @@ double noncentral_t_cdf(double t, double df, double delta) {
 }
 
 double noncentral_f_cdf(double f, double p, double df, double lambda) {
-  if (!(f >= 0.0 && f <= kLargestValue) || !(p > 0.0 && p < kInfinity) || !(df > 0.0) ||
-      !(lambda >= 0.0 && lambda <= kLargestValue)) {
-    return kNaN;
-  }
+  if (!is_value(f) || !is_positive(p) || !(df > 0.0) || !is_value(lambda)) return kNaN;
   return NoncentralF(f, p, std::min(df, kLargestDf))(std::sqrt(lambda));
 }
 
@@ -284,10 +285,7 @@ double t_noncentrality(double t, double df, double probability) {
 }
 
 double f_noncentrality(double f, double p, double df, double probability) {
-  if (!(f >= 0.0 && f <= kLargestValue) || !(p > 0.0 && p < kInfinity) || !(df > 0.0) ||
-      !is_probability(probability)) {
-    return kNaN;
-  }
+  if (!is_value(f) || !is_positive(p) || !(df > 0.0) || !is_probability(probability)) return kNaN;
   const NoncentralF distribution(f, p, std::min(df, kLargestDf));
   if (!(distribution.central() > probability)) return 0.0;
   const double start = std::sqrt(p * f) + normal_quantile(probability) / distribution.slope();
@@ -298,7 +296,7 @@ double f_noncentrality(double f, double p, double df, double probability) {
 }
 
 double f_quantile(double p, double df, double probability) {
-  if (!(p > 0.0 && p < kInfinity) || !(df > 0.0) || !is_probability(probability)) return kNaN;
+  if (!is_positive(p) || !(df > 0.0) || !is_probability(probability)) return kNaN;
   const double b = 0.5 * std::min(df, kLargestDf);
   const auto cdf = [=](double minus_log) {
     const double ratio = 0.5 * p / b * std::exp(-minus_log);
@@ -308,10 +306,8 @@ double f_quantile(double p, double df, double probability) {
 }
 
 double log_bayes_factor(double x, double p, double df, double s) {
-  if (!(x >= 0.0 && x < kInfinity) || !(p > 0.0 && p < kInfinity) ||
-      !(df > 0.0 && df < kInfinity) || !(s > 0.0 && s < kInfinity)) {
-    return kNaN;
-  }
+  const bool has_statistic = x == 0.0 || is_positive(x);
+  if (!has_statistic || !is_positive(p) || !is_positive(df) || !is_positive(s)) return kNaN;
   // The logarithm of the integrand in u = log g, where a larger p needs smaller steps.
   const double step = 0.5 / std::sqrt(p + 1.0);
   const double inverse = 1.0 / (1.0 + x);
