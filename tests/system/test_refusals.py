@@ -24,6 +24,7 @@ import groupglm
 from groupglm import SecondLevelModel, bids, datasets, fit_ols, permuted_ols, plotting
 from groupglm.cli.wording import as_options
 from groupglm.errors import ArgumentError, ArgumentTypeError, renamed
+from groupglm.inference.random_fields import p_values
 from groupglm.messages import argument
 from groupglm.models.results import OlsFit
 from groupglm.plotting.volume.display_figure import DisplayFigure
@@ -38,6 +39,7 @@ NO_ARGUMENT = {
     "design/expressions.py": "a part of a text; who reads the whole names the argument",
     "design/formula/": "a part of a formula; `building` makes it an error about `formula`",
     "estimator/model_file": "a part of a saved model; `damaged` makes it an error about `path`",
+    "inference/random_fields/smoothness.py": "facts of a sidecar, as in a JSON file",
     "inference/permutation/resuming.py": "a part of a state; it becomes a ResumeError",
     "models/": "a part of a saved model, as above",
     "runtime/array_archives.py": "a part of an archive, as above",
@@ -47,7 +49,7 @@ NO_ARGUMENT = {
     "spaces/": "how a space is made: below the doors, of stored facts, or of a header",
 }
 # Names that only an option of a command has, or an entity of a file's name in BIDS.
-OF_COMMANDS = {"subject_pattern"}
+OF_COMMANDS = {"atlas_labels", "subject_pattern"}
 
 
 def _calls(names: set[str]) -> Iterator[tuple[str, ast.Call]]:
@@ -72,6 +74,7 @@ def test_plain_errors_are_about_no_argument() -> None:
 def _public_parameters() -> set[str]:
     owners: list[Any] = [groupglm, plotting, datasets, bids, groupglm.report]
     functions: list[Any] = [getattr(owner, name) for owner in owners for name in owner.__all__]
+    functions += [getattr(p_values, name) for name in p_values.__all__]
     for kind in (SecondLevelModel, OlsFit, DisplayFigure):
         functions += [each for _, each in inspect.getmembers(kind, callable)]
     names = set()

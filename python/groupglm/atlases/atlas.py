@@ -66,6 +66,11 @@ class Atlas:
         name : str
             The map's name in messages.
 
+        Returns
+        -------
+        array of int32, shape (n_values,)
+            The labels.
+
         Raises
         ------
         groupglm.errors.GridMismatchError
@@ -74,7 +79,18 @@ class Atlas:
         return self._image.at(space, name, nearest=self._nearest)
 
     def name_of(self, label: int) -> str:
-        """Return the name of a label; "no label" for zero."""
+        """Return the name of a label.
+
+        Parameters
+        ----------
+        label : int
+            The number in the image.
+
+        Returns
+        -------
+        str
+            The name; "no label" for zero, and for a number that the atlas does not have.
+        """
         return self.names.get(label, NO_LABEL)
 
 

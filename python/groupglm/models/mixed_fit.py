@@ -104,7 +104,7 @@ class MixedContrastResult(ContrastResult):
 
     Parameters
     ----------
-    effect_size, effect_variance, stat, p_value, z_score, stat_type, df
+    effect_size, effect_variance, stat, p_value, z_score, stat_type, df, null_value
         As in `ContrastResult`.
     tau2 : array, shape (n_voxels,), or (n_groups, n_voxels) with variance groups
         The variance between images.
