@@ -184,3 +184,10 @@ def test_threads_do_not_change_the_bits() -> None:
 def test_impossible_levels_are_refused(confidence: float) -> None:
     with pytest.raises(ValueError, match="confidence"):
         _core.t_noncentralities(np.ones(2), 4.0, confidence, 1)
+
+
+def test_hardly_any_degrees_of_freedom_have_no_interval() -> None:
+    stat = np.array([2.0, 2.0, 2.0])
+    df = np.array([5e-324, 0.05, 0.5])
+    low, high = _core.t_noncentralities(stat, df, 0.95, 1)
+    assert np.isnan(low).tolist() == np.isnan(high).tolist() == [True, True, False]

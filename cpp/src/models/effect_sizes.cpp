@@ -36,7 +36,7 @@ double asinh_of(double value) {
   return std::copysign(std::log(size + std::sqrt(1.0 + size * size)), value);
 }
 
-double log_df(double df) { return df > 0.0 ? std::log(std::min(df, kLargestDf)) : kNaN; }
+double log_df(double df) { return df >= kLeastDf ? std::log(std::min(df, kLargestDf)) : kNaN; }
 
 // The logarithms of numbers of places; empty if one serves all.
 std::vector<double> logarithms(const PlaceNumbers& numbers, Index n, int n_threads) {
@@ -142,7 +142,7 @@ void log_bayes_factors(const double* f, Index n, double rank, const PlaceNumbers
   std::vector<double> distinct;
   for (Index i = 0; i < (df.by_place == nullptr ? 1 : n); ++i) {
     const auto place = std::lower_bound(distinct.begin(), distinct.end(), df.at(i));
-    if (!(df.at(i) > 0.0) || !std::isfinite(df.at(i))) continue;
+    if (!(df.at(i) >= kLeastDf) || !std::isfinite(df.at(i))) continue;
     if (place == distinct.end() || *place != df.at(i)) distinct.insert(place, df.at(i));
   }
   std::fill(out, out + n, kNaN);

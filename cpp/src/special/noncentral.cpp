@@ -263,7 +263,8 @@ bool is_value(double x) { return x >= 0.0 && x <= kLargestValue; }
 }  // namespace
 
 double noncentral_t_cdf(double t, double df, double delta) {
-  if (!(std::fabs(t) <= kLargestValue) || !(df > 0.0) || !(std::fabs(delta) <= kLargestValue)) {
+  if (!(std::fabs(t) <= kLargestValue) || !(df >= kLeastDf) ||
+      !(std::fabs(delta) <= kLargestValue)) {
     return kNaN;
   }
   df = std::min(df, kLargestDf);
@@ -271,12 +272,14 @@ double noncentral_t_cdf(double t, double df, double delta) {
 }
 
 double noncentral_f_cdf(double f, double p, double df, double lambda) {
-  if (!is_value(f) || !is_positive(p) || !(df > 0.0) || !is_value(lambda)) return kNaN;
+  if (!is_value(f) || !is_positive(p) || !(df >= kLeastDf) || !is_value(lambda)) return kNaN;
   return NoncentralF(f, p, std::min(df, kLargestDf))(std::sqrt(lambda));
 }
 
 double t_noncentrality(double t, double df, double probability) {
-  if (!(std::fabs(t) <= kLargestValue) || !(df > 0.0) || !is_probability(probability)) return kNaN;
+  if (!(std::fabs(t) <= kLargestValue) || !(df >= kLeastDf) || !is_probability(probability)) {
+    return kNaN;
+  }
   if (t < 0.0) return -t_noncentrality(-t, df, 1.0 - probability);
   const NoncentralT distribution(t, std::min(df, kLargestDf));
   const double start = t + normal_quantile(probability) / distribution.slope();
@@ -285,7 +288,9 @@ double t_noncentrality(double t, double df, double probability) {
 }
 
 double f_noncentrality(double f, double p, double df, double probability) {
-  if (!is_value(f) || !is_positive(p) || !(df > 0.0) || !is_probability(probability)) return kNaN;
+  if (!is_value(f) || !is_positive(p) || !(df >= kLeastDf) || !is_probability(probability)) {
+    return kNaN;
+  }
   const NoncentralF distribution(f, p, std::min(df, kLargestDf));
   if (!(distribution.central() > probability)) return 0.0;
   const double start = std::sqrt(p * f) + normal_quantile(probability) / distribution.slope();
@@ -296,7 +301,7 @@ double f_noncentrality(double f, double p, double df, double probability) {
 }
 
 double f_quantile(double p, double df, double probability) {
-  if (!is_positive(p) || !(df > 0.0) || !is_probability(probability)) return kNaN;
+  if (!is_positive(p) || !(df >= kLeastDf) || !is_probability(probability)) return kNaN;
   const double b = 0.5 * std::min(df, kLargestDf);
   const auto cdf = [=](double minus_log) {
     const double ratio = 0.5 * p / b * std::exp(-minus_log);
@@ -307,7 +312,9 @@ double f_quantile(double p, double df, double probability) {
 
 double log_bayes_factor(double x, double p, double df, double s) {
   const bool has_statistic = x == 0.0 || is_positive(x);
-  if (!has_statistic || !is_positive(p) || !is_positive(df) || !is_positive(s)) return kNaN;
+  if (!has_statistic || !is_positive(p) || !is_positive(df) || df < kLeastDf || !is_positive(s)) {
+    return kNaN;
+  }
   // The logarithm of the integrand in u = log g, where a larger p needs smaller steps.
   const double step = 0.5 / std::sqrt(p + 1.0);
   const double inverse = 1.0 / (1.0 + x);

@@ -27,6 +27,9 @@
 // Every loop has a bound.
 namespace groupglm {
 
+/// Fewer degrees of freedom have no numbers (NaN): tails so long that series in them do not end.
+inline constexpr double kLeastDf = 0.1;
+
 // P(T <= t) for any finite t and delta, df > 0.
 double noncentral_t_cdf(double t, double df, double delta);
 
