@@ -25,7 +25,7 @@ from groupglm.inference.cluster_columns import (
     table_of_rows,
 )
 from groupglm.inference.cluster_regions import with_regions
-from groupglm.inference.found_clusters import FoundClusters, n_clusters, strongest_first
+from groupglm.inference.found_clusters import FoundClusters
 from groupglm.inference.labelling import (
     keep_large_clusters,
     limits_clusters,
@@ -47,10 +47,7 @@ if TYPE_CHECKING:
     from groupglm.spaces.images import Image, ImageLike
 
 __all__ = [
-    "FoundClusters",
     "get_clusters_table",
-    "n_clusters",
-    "strongest_first",
     "tabulate",
     "tabulate_clusters",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.design.origins import origins_of
-from groupglm.inference.cluster_table import strongest_first
+from groupglm.inference.found_clusters import strongest_first
 from groupglm.plotting.contrast import draw_weights
 from groupglm.plotting.histogram import draw_histogram
 from groupglm.plotting.reading_terms import read_terms

@@ -10,7 +10,8 @@ import numpy as np
 
 from groupglm.errors import ArgumentError, printable, renamed
 from groupglm.inference.arguments import refuse_clusters
-from groupglm.inference.cluster_table import FoundClusters, n_clusters, strongest_first, tabulate
+from groupglm.inference.cluster_table import tabulate
+from groupglm.inference.found_clusters import FoundClusters, n_clusters, strongest_first
 from groupglm.inference.labelling import label_clusters
 from groupglm.inference.peaks import Extreme, extremes
 from groupglm.inference.places_table import tabulate_places

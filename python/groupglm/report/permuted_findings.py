@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.errors import GridMismatchError
-from groupglm.inference.cluster_table import FoundClusters, tabulate
+from groupglm.inference.cluster_table import tabulate
+from groupglm.inference.found_clusters import FoundClusters
 from groupglm.inference.places_table import tabulate_places
 from groupglm.report.findings import Finding, main_peaks, peak_at, with_places
 from groupglm.spaces.narrowing import narrowed

@@ -87,7 +87,8 @@ def correct_contrast(
     overwrite: bool,
 ) -> dict[str, Any]:
     """Threshold a contrast's map of z, which is in a file already, inside the mask of the fit."""
-    from groupglm.inference.cluster_table import n_clusters, tabulate_clusters
+    from groupglm.inference.cluster_table import tabulate_clusters
+    from groupglm.inference.found_clusters import n_clusters
     from groupglm.inference.thresholds import threshold_map
 
     correction = rule.correction
