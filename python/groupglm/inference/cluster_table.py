@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from groupglm.atlases.atlas import as_atlas
+from groupglm.atlases.finding import as_atlas
 from groupglm.errors import warn_caller
 from groupglm.inference.arguments import (
     below_infinity,
