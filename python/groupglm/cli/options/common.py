@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from groupglm.cli.options.paths import FILE, expand
-from groupglm.design.hypotheses import split_constant
 
 __all__ = [
     "AFFINE",
@@ -88,6 +87,8 @@ class NamedContrast:
 
     def split(self, columns: list[str]) -> tuple[str, list[str]]:
         """Return the name and the rows; an equals sign may also be part of a column's name."""
+        from groupglm.design.hypotheses import split_constant
+
         if self.text in columns:
             return self.text, [self.text]
         at = _outside(self.text, "=")

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from groupglm.models.equivalence import Bounds
+if TYPE_CHECKING:
+    from groupglm.models.equivalence import Bounds
 
 __all__ = ["EFFECT_OPTIONS", "EffectOptions"]
 
@@ -39,6 +40,8 @@ class _Bounds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Bounds:
         """Return the bounds, checked."""
+        from groupglm.models.equivalence import Bounds
+
         if isinstance(value, Bounds):
             return value
         low, *rest = value.split(":")
