@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from groupglm.atlases.finding import find_atlas
     from groupglm.atlases.sphere import Sphere
     from groupglm.design.confounds import make_second_level_design_matrix
+    from groupglm.design.contrast_files import load_contrasts
     from groupglm.design.formula.building import design_from_formula
     from groupglm.estimator.second_level import SecondLevelModel
     from groupglm.extraction.values import extract_values
@@ -69,6 +70,7 @@ __all__ = [
     "fit_weighted",
     "get_clusters_table",
     "load_atlas",
+    "load_contrasts",
     "make_second_level_design_matrix",
     "math_img",
     "non_parametric_inference",
@@ -107,6 +109,7 @@ _HOME = {
     "fit_weighted": "groupglm.models.weighted_arrays",
     "get_clusters_table": "groupglm.inference.cluster_table",
     "load_atlas": "groupglm.atlases.atlas",
+    "load_contrasts": "groupglm.design.contrast_files",
     "make_second_level_design_matrix": "groupglm.design.confounds",
     "math_img": "groupglm.spaces.volume.arithmetic",
     "non_parametric_inference": "groupglm.inference.permutation.images",

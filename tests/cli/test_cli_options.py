@@ -180,7 +180,11 @@ def test_the_same_option_is_the_same_in_all_commands() -> None:
     for command in set(main.commands) - {"demo", "info"}:
         for option in _options(command):
             owners.setdefault(option, []).append(command)
-    differing = {("--correct", "threshold"), ("--mask", "threshold")}
+    differing = {
+        ("--correct", "threshold"),
+        ("--mask", "threshold"),
+        ("--two-sided", "conjunction"),
+    }
     for option in shared:
         commands = [c for c in owners[option] if (option, c) not in differing]
         found = {

@@ -19,6 +19,7 @@ from groupglm.design.collinearity import (
     quote_names,
     variance_inflation,
 )
+from groupglm.design.fsl_files import FSL_DESIGN, read_fsl_matrix
 from groupglm.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -71,7 +72,26 @@ def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.
         )
     path = given_path("design_matrix", design_matrix)
     with renamed(path="design_matrix"):
-        return labelled(_read_table(path))
+        return _read_fsl(path) if path.suffix == FSL_DESIGN else labelled(_read_table(path))
+
+
+def _read_fsl(path: Path) -> pd.DataFrame:
+    """Read a design of FSL, which does not name its columns, as EV1, EV2 and so on."""
+    import pandas as pd
+
+    called = f"'design_matrix' file {in_quotes(path)}"
+    _check_exists(path, called)
+    values = read_fsl_matrix(path, called).numbers
+    return pd.DataFrame(values, columns=[f"EV{j}" for j in range(1, values.shape[1] + 1)])
+
+
+def _check_exists(path: Path, called: str) -> None:
+    check_file(path, called)
+    if not path.is_file():
+        raise FileNotFoundError(
+            _DESIGN + f" is {in_quotes(path)}, and there is no such file; "
+            f"give an existing path (the working directory is {in_quotes(Path.cwd())})."
+        )
 
 
 def _read_table(path: Path) -> pd.DataFrame:
@@ -79,14 +99,9 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise ArgumentError.about(
             "design_matrix",
             "Tables to load can only be TSV or CSV: " + _DESIGN + f" is {in_quotes(path)}",
-            "save it with the suffix .tsv (tabs) or .csv (commas).",
+            "save it with the suffix .tsv (tabs) or .csv (commas); FSL's .mat is read too.",
         )
-    check_file(path, f"'design_matrix' file {in_quotes(path)}")
-    if not path.is_file():
-        raise FileNotFoundError(
-            _DESIGN + f" is {in_quotes(path)}, and there is no such file; "
-            f"give an existing path (the working directory is {in_quotes(Path.cwd())})."
-        )
+    _check_exists(path, f"'design_matrix' file {in_quotes(path)}")
     frame = read_table(path, f"'design_matrix' file {in_quotes(path)}", as_text=LABEL_COLUMNS)
     # A row index that pandas wrote into the file would become a regressor that counts subjects.
     unnamed = [str(name) for name in frame.columns if re.fullmatch(r"Unnamed: \d+", str(name))]

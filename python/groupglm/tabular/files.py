@@ -20,7 +20,7 @@ from groupglm.runtime.regular_files import check_file
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SEPARATORS", "read_table"]
+__all__ = ["SEPARATORS", "read_cells", "read_table", "read_text"]
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _NAMES = {",": "commas", "\t": "tabs", ";": "semicolons"}
@@ -51,14 +51,7 @@ def read_table(
     """
     import pandas as pd
 
-    separator = SEPARATORS[path.suffix.lower()]
-    rows = _rows(path, _text(path, called), separator, called)
-    if not rows:
-        raise ArgumentError.about(
-            "path",
-            f"{called} cannot be read as a table: it is empty",
-            "it needs a header line and then one line a row.",
-        )
+    rows = read_cells(path, called)
     header = rows[0]
     # Values get the types that pandas infers from the text of a column, as everywhere else.
     plain = io.StringIO()
@@ -72,7 +65,24 @@ def read_table(
     return frame
 
 
-def _text(path: Path, called: str) -> str:
+def read_cells(path: Path, called: str) -> list[list[str]]:
+    """Read a table as text: the header, then the rows, all of one length.
+
+    A value that is ``n/a`` is empty. Empty rows are left out.
+    """
+    separator = SEPARATORS[path.suffix.lower()]
+    rows = _rows(path, read_text(path, called), separator, called)
+    if not rows:
+        raise ArgumentError.about(
+            "path",
+            f"{called} cannot be read as a table: it is empty",
+            "it needs a header line and then one line a row.",
+        )
+    return rows
+
+
+def read_text(path: Path, called: str) -> str:
+    """Read a file of text in UTF-8; another encoding is refused."""
     check_file(path, called)
     data = path.read_bytes()
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):

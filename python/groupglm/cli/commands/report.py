@@ -151,7 +151,8 @@ def _write(
     folder: ModelFolder,
 ) -> dict[str, Any]:
     """Write the page and its sidecar; return the sidecar's facts about the contrasts."""
-    from groupglm.cli.steps.study_design import design_of, read_contrasts
+    from groupglm.cli.steps.study_contrasts import read_contrasts
+    from groupglm.cli.steps.study_design import design_of
     from groupglm.estimator.group_model import GroupModel
 
     loaded = GroupModel.load(made.source)

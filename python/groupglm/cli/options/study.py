@@ -120,8 +120,15 @@ _STUDY = (
         "contrasts",
         type=CONTRAST,
         multiple=True,
-        required=True,
         help="A column or expression, NAME=EXPR to name it, 'NAME=EXPR; EXPR' for F. Repeatable.",
+    ),
+    click.option(
+        "--contrasts",
+        "contrast_files",
+        type=FILE,
+        multiple=True,
+        help="List of contrasts: FSL's .con (and its .fts after it), vectors as SPM's in a .txt, "
+        "or a .tsv or .csv with a column for each of the design. Repeatable.",
     ),
     click.option("--output", type=TO_FOLDER, required=True, help="Folder."),
     click.option(
@@ -239,11 +246,19 @@ class StudyOptions(RunOptions):
     participants: Path | None
     sessions: tuple[str, ...]
     contrasts: tuple[NamedContrast, ...]
+    contrast_files: tuple[Path, ...]
     subject_pattern: str | None
     map_name: str | None
 
     def __post_init__(self) -> None:
-        """Refuse maps and a table together, and neither of them."""
+        """Refuse a study without contrasts, maps and a table together, and neither of them."""
+        if not (self.contrasts or self.contrast_files):
+            raise click.MissingParameter(
+                "It says what is tested, such as a column of the design; --contrasts reads a list.",
+                ctx=click.get_current_context(silent=True),
+                param_hint="'--contrast'",
+                param_type="option",
+            )
         if self.table is None and not self.maps:
             raise click.MissingParameter(
                 ctx=click.get_current_context(silent=True),
@@ -263,7 +278,8 @@ class StudyOptions(RunOptions):
     @property
     def read(self) -> list[Path]:
         """The files that are read besides the maps."""
-        return [*super().read, *filter(None, [self.participants]), *self._session_files]
+        tables = [*filter(None, [self.participants]), *self.contrast_files]
+        return [*super().read, *tables, *self._session_files]
 
     @cached_property
     def _session_files(self) -> list[Path]:
@@ -283,6 +299,7 @@ class StudyOptions(RunOptions):
             self._session_files,
             self.formula,
             self.contrasts,
+            self.contrast_files,
             allow_partial=self.allow_partial,
             group_model=self.group_model,
             beside=beside,

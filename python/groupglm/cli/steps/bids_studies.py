@@ -14,7 +14,8 @@ from groupglm.cli.options.study import RunOptions
 from groupglm.cli.options.visits import Visit
 from groupglm.cli.results.names import Contrast, Names, check_labels
 from groupglm.cli.steps.beside_maps import BesideMaps, match_beside
-from groupglm.cli.steps.study_design import Study, check_estimable, make_study, read_contrasts
+from groupglm.cli.steps.study_contrasts import check_estimable, read_contrasts
+from groupglm.cli.steps.study_design import Study, make_study
 from groupglm.cli.steps.visit_rows import ENTITIES
 from groupglm.runtime.naming import slug
 from groupglm.spaces.map_files import MapFiles

@@ -15,8 +15,9 @@ from groupglm.cli.results.names import Contrast, Names, check_labels
 from groupglm.cli.results.provenance import design_hash, input_list_hash, software_versions
 from groupglm.cli.steps.beside_maps import BesideMaps, groups_of, match_beside
 from groupglm.cli.steps.design_notes import notes_on
+from groupglm.cli.steps.study_contrasts import read_contrasts
 from groupglm.cli.steps.visit_labels import check_subjects, labels_of_maps
-from groupglm.runtime.naming import counted, slug
+from groupglm.runtime.naming import counted
 from groupglm.spaces.map_files import MapFiles
 from groupglm.spaces.registry import kind_of
 
@@ -31,11 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Study",
-    "check_estimable",
     "design_of",
     "make_study",
     "prepare_study",
-    "read_contrasts",
 ]
 
 _MAX_LEVELS = 20  # most levels shown of a category
@@ -203,6 +202,7 @@ def prepare_study(
     sessions: Sequence[Path],
     formula: str,
     contrasts: Sequence[NamedContrast],
+    contrast_files: Sequence[Path] = (),
     *,
     allow_partial: bool,
     group_model: GroupModelOptions,
@@ -231,7 +231,7 @@ def prepare_study(
     study = make_study(
         matched,
         design,
-        read_contrasts(contrasts, design, covariates=[*beside.covariates]),
+        read_contrasts(contrasts, design, contrast_files, covariates=[*beside.covariates]),
         levels=formula_levels(formula, matched.participants),
         group_model=group_model,
         beside=beside,
@@ -347,73 +347,4 @@ def check_covariate_names(covariates: Iterable[str], design: pd.DataFrame) -> No
     if taken:
         raise ValueError(
             f"--covariate {taken[0]!r} has the name of a column of the design; give it another name"
-        )
-
-
-def read_contrasts(
-    given: Sequence[NamedContrast],
-    design: pd.DataFrame,
-    *,
-    option: str = "--contrast",
-    covariates: Sequence[str] = (),
-) -> list[Contrast]:
-    """Read contrasts over a design's columns, and those of voxelwise covariates after them."""
-    read = [_contrast(contrast, design, option, covariates) for contrast in given]
-    names = [contrast.name for contrast in read]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"several contrasts are called {twice[0]!r}; name them apart: NAME=EXPR")
-    return read
-
-
-def _contrast(
-    given: NamedContrast, design: pd.DataFrame, option: str, covariates: Sequence[str]
-) -> Contrast:
-    from groupglm.design.collinearity import quote_names
-    from groupglm.design.contrasts import contrast_matrix, term_columns
-    from groupglm.design.hypotheses import split_constant
-
-    columns = [*map(str, design.columns), *covariates]
-    name, rows = given.split(columns)
-    null_value = 0.0
-    try:
-        if len(rows) == 1:
-            rows[0], null_value = split_constant(rows[0], columns)
-        rows = [each for row in rows for each in term_columns(row, columns) or [row]]
-        matrix = [contrast_matrix(row, columns) for row in rows]
-    except ValueError as error:
-        raise ValueError(f"{option} {given.text!r}: {error}") from error
-    if null_value and len(rows) > 1:
-        raise ValueError(
-            f"{option} {given.text!r}: {quote_names(rows)} are tested together, whether all are 0; "
-            f"compare one of them with {null_value:g}"
-        )
-    for row, weights in zip(rows, matrix, strict=True):
-        # Whether a covariate can be estimated differs by place, and is known after reading.
-        check_estimable(row, weights[: design.shape[1]], design)
-    weights_of = [weights.tolist() for weights in matrix]
-    return Contrast(
-        name=name,
-        expression=f"{rows[0]} = {null_value!r}" if null_value else "; ".join(rows),
-        weights=weights_of[0] if len(weights_of) == 1 else weights_of,
-        columns=columns,
-        label=slug(name),
-        null_value=null_value,
-    )
-
-
-def check_estimable(said: str, weights: Any, design: pd.DataFrame) -> None:
-    """Refuse a row of a contrast that the design cannot estimate.
-
-    Shapes: `weights` (n_columns,).
-    """
-    from groupglm.design.matrix import confounded_columns
-    from groupglm.errors import NotEstimableError
-
-    confounded = confounded_columns(design.to_numpy(), [str(c) for c in design.columns], weights)
-    if confounded:
-        raise NotEstimableError(
-            f"contrast {said!r} cannot be estimated: the design cannot tell apart the columns "
-            f"{', '.join(map(repr, confounded))}; drop one of them from the formula, or test "
-            "a contrast that does not depend on how the effect is shared among them"
         )
