@@ -187,7 +187,7 @@ def _f_tests(
                 f"{called}: F test {number} holds no contrast",
                 "write 1 for a contrast that belongs to it, or leave the row out",
             )
-        rows = [contrasts[i][1][0] for i in np.flatnonzero(members)]
+        rows = [contrasts[i][1][0] for i in np.flatnonzero(members).tolist()]
         tests.append((f"F{number}", rows, True))
     return tests
 
