@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 from contract.fake_spaces import Chain
 from groupglm import SecondLevelModel, SurfaceMaps, non_parametric_inference
 from groupglm.inference.permutation.arrays import PermutationOutputs
+from groupglm.inference.permutation.exchange import Exchange
 from groupglm.spaces import registry
 from groupglm.spaces.base import Space
+from reference.confidence_sets import slow_sets
 from reference.meshes import chain_mesh
 
 pytestmark = pytest.mark.usefixtures("fake_kinds")
@@ -454,3 +456,40 @@ def test_a_saved_model_is_the_same_without_its_images(study: Study, tmp_path: Pa
     assert loaded._group.space.identity() == model._group.space.identity()
     with pytest.raises(Exception, match=r"study\.groupglm"):
         _ = loaded.residuals_
+
+
+@pytest.mark.parametrize("units", ["effect", "cohen_d"])
+def test_confidence_sets_are_those_of_loops(study: Study, units: Any) -> None:
+    study.images[2] = study.case.of_flat(
+        np.where(np.arange(study.case.size) % 7 == 1, np.nan, study.case.flat(study.images[2]))
+    )
+    model = fitted(study)
+    options = {"level": 0.4, "units": units, "n_bootstraps": 100, "random_state": 3}
+    if not study.case.weights:
+        with pytest.raises(ValueError, match="have no neighbours, so that there is no boundary"):
+            model.compute_confidence_sets("one", **options)
+        return
+    found = model.compute_confidence_sets("one", **options)
+    data = np.full((N_IMAGES, study.case.size), np.nan)
+    data[:, study.inside] = [study.case.flat(image)[study.inside] for image in study.images]
+    numbers = np.cumsum(study.inside) - 1
+    edges, start = [], 0
+    for shape in study.case.shapes:
+        places = (start + np.arange(np.prod(shape))).reshape(shape, order="F")
+        for axis in range(len(shape)):
+            along = np.moveaxis(places, axis, 0)
+            pairs = zip(along[:-1].ravel(), along[1:].ravel(), strict=True)
+            edges += [numbers[[a, b]] for a, b in pairs if study.inside[[a, b]].all()]
+        start += places.size
+    signs = Exchange(N_IMAGES, (np.arange(N_IMAGES)[:, None],), flips=True).draw((3,), 0, 100)[1]
+    k, expected = slow_sets(
+        data[:, study.inside], study.design.to_numpy(), np.array([1.0, 0.0]), edges, signs, 0.4,
+        units,
+    )  # fmt: skip
+    assert found.n_boundary_points > 5
+    # Residuals are kept in float32: 6e-8 of each, which t has once more.
+    assert found.critical_value == pytest.approx(k, rel=1e-6)
+    for name, inside in expected.items():
+        flat = study.case.flat(found[name])
+        np.testing.assert_array_equal(flat[study.inside], inside, err_msg=name)
+        assert not flat[~study.inside].any()

@@ -89,6 +89,11 @@ def calls() -> dict[str, Call]:
         "SecondLevelModel.compute_equivalence": lambda **given: fitted().compute_equivalence(
             **{"second_level_contrast": "group", "bounds": (-1.0, 1.0), **given}
         ),
+        "SecondLevelModel.compute_confidence_sets": lambda **given: (
+            fitted().compute_confidence_sets(
+                **{"second_level_contrast": "group", "level": 0.1, **given}
+            )
+        ),
         "SecondLevelModel.generate_report": lambda **given: fitted().generate_report(
             **{"contrasts": "group", "bg_img": None, **given}
         ),

@@ -124,6 +124,11 @@ CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]] 
         MODEL.compute_equivalence,
         {"second_level_contrast": "age", "bounds": (-1.0, 1.0)},
     ),
+    "compute_confidence_sets": (
+        SecondLevelModel.compute_confidence_sets,
+        MODEL.compute_confidence_sets,
+        {"second_level_contrast": "age", "level": 0.1, "n_bootstraps": 100},
+    ),
     "generate_report": (
         SecondLevelModel.generate_report,
         MODEL.generate_report,

@@ -108,6 +108,9 @@ ROWS: dict[str, dict[str, Row]] = {
     "SecondLevelModel.compute_equivalence": {
         "": Row(lambda w: w.model.compute_equivalence("age", bounds=(-1, 1)))
     },
+    "SecondLevelModel.compute_confidence_sets": {
+        "": Row(lambda w: w.model.compute_confidence_sets("age", level=0.0), 1)
+    },
     "SecondLevelModel.fit_transform": {
         "": Row(
             lambda w: SecondLevelModel(mask_img=w.mask).fit_transform(w.maps, design_matrix=DESIGN),

@@ -34,6 +34,8 @@ class EffectSizeRules:
     cohen_d, hedges_g, partial_r, log_bayes_factor : str
         Why the model does not define it, and what to take instead; empty if it does. `partial_r`
         is about its square too.
+    confidence_sets : str
+        The same of spatial confidence sets, which flip the signs of images' residuals.
     references : tuple of str
         The sources of those that it defines.
     """
@@ -42,6 +44,7 @@ class EffectSizeRules:
     hedges_g: str = ""
     partial_r: str = ""
     log_bayes_factor: str = ""
+    confidence_sets: str = ""
     references: tuple[str, ...] = ()
 
 
@@ -72,13 +75,18 @@ _KNOWN = (
     "its test is z: it takes the variances of the images as known, and estimates no standard "
     "deviation of subjects; take 'ci_low' and 'ci_high', or fit mixed effects with a test by t"
 )
+_OF_SUBJECTS = (
+    "images of a subject are not independent, but their residuals would be flipped one by one; fit "
+    "the model 'ols' to one image a subject, such as the mean of its images"
+)
 _BY_SUM = (
     "the correction of g needs the degrees of freedom of a sum of variances, which the model does "
     "not estimate; take 'cohen_d'"
 )
 
 UNKNOWN = EffectSizeRules(
-    *("the model does not say how it is defined; take 'ci_low' and 'ci_high'",) * 4
+    *("the model does not say how it is defined; take 'ci_low' and 'ci_high'",) * 4,
+    confidence_sets="the model does not say how; fit the model 'ols'",
 )
 
 OF_LEAST_SQUARES = EffectSizeRules(
@@ -135,6 +143,7 @@ OF_MIXED = EffectSizeRules(
 OF_REPEATED = EffectSizeRules(
     hedges_g=_BY_SUM,
     log_bayes_factor=_ONE_VARIANCE,
+    confidence_sets=_OF_SUBJECTS,
     references=(
         "Edwards LJ, Muller KE, Wolfinger RD, Qaqish BF, Schabenberger O. An R2 statistic for "
         "fixed effects in the linear mixed model. Statistics in Medicine. 2008;27(29):6137-6157.",
@@ -150,6 +159,6 @@ _NO_VARIANCE = (
     "a sandwich of subjects assumes no common variance of images, so that nothing is there to "
     "divide by; take 'ci_low' and 'ci_high', or a random intercept"
 )
-OF_SANDWICH = EffectSizeRules(_NO_VARIANCE, _NO_VARIANCE, _NO_VARIANCE, _ONE_VARIANCE)
+OF_SANDWICH = EffectSizeRules(_NO_VARIANCE, _NO_VARIANCE, _NO_VARIANCE, _ONE_VARIANCE, _OF_SUBJECTS)
 
 OF_Z = EffectSizeRules(_KNOWN, _KNOWN, _KNOWN, _ONE_VARIANCE)

@@ -31,6 +31,7 @@ __all__ = [
     "at_places",
     "check_confidence",
     "check_prior_scale",
+    "hedges_correction",
 ]
 
 FAMILIES = ("cohen_d", "hedges_g", "partial_r", "partial_r2")
@@ -160,13 +161,7 @@ class EffectSizes:
     @property
     def hedges_g(self) -> tuple[Floats, Floats, Floats]:
         """Hedges' g, and its interval."""
-        df = np.asarray(self.df, dtype=np.float64)
-        known = np.where(df > 1, df, np.nan)
-        half = 0.5 * known
-        exact = np.exp(special.gammaln(half) - special.gammaln(half - 0.5)) / np.sqrt(half)
-        # The logarithms of large degrees of freedom lose digits in their difference.
-        series = 1 - (0.75 + (0.21875 + 0.0703125 / known) / known) / known
-        correction = np.where(df > 1000, series, exact)
+        correction = hedges_correction(self.df)
         value, low, high = self.cohen_d
         return correction * value, correction * low, correction * high
 
@@ -261,6 +256,23 @@ class EffectSizes:
     def _share(self, t: Floats) -> Floats:
         share: Floats = t / np.hypot(t, np.sqrt(self.df))
         return share
+
+
+def hedges_correction(df: ArrayLike) -> Floats:
+    """Return what Cohen's d of these degrees of freedom is multiplied by; NaN of at most 1.
+
+    Examples
+    --------
+    >>> hedges_correction([1.0, 19.0, 1e6]).round(4).tolist()
+    [nan, 0.9599, 1.0]
+    """
+    whole = np.asarray(df, dtype=np.float64)
+    known = np.where(whole > 1, whole, np.nan)
+    half = 0.5 * known
+    exact = np.exp(special.gammaln(half) - special.gammaln(half - 0.5)) / np.sqrt(half)
+    # The logarithms of large degrees of freedom lose digits in their difference.
+    series = 1 - (0.75 + (0.21875 + 0.0703125 / known) / known) / known
+    return np.where(whole > 1000, series, exact)
 
 
 def at_places(

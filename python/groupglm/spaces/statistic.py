@@ -59,6 +59,7 @@ KINDS = {
     "partialR2High": "upper bounds of partial shares of variance",
     "logBF10": "natural logarithms of Bayes factors",
     "decision": "decisions: 1 an effect, -1 equivalent, 2 both, 0 not enough data",
+    "confidenceSet": "confidence sets (1 inside, 0 outside)",
 }
 """The kinds of values, by their short names in files and sidecars."""
 
@@ -99,6 +100,7 @@ _OURS = {
     "residual degrees of freedom": "dof",
     "cluster labels": "label",
     "mask": "label",
+    "confidence set": "confidenceSet",
 }
 _BIDS_NAME = re.compile(r"(?:^|_)stat-([A-Za-z0-9]+)(?=[_.])")
 _FSL_NAME = re.compile(r"(?:^|_)(zf|z|t|f)stat\d+(?=[_.])|(?:^|_)(var)?cope\d+(?=[_.])")

@@ -30,7 +30,7 @@ from groupglm.runtime.workers import check_jobs
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["PermutationOptions", "Scale", "check_options", "options_among"]
+__all__ = ["PermutationOptions", "Scale", "check_options", "options_among", "seed_of"]
 
 Scale = Literal["p", "z"]
 
@@ -92,7 +92,7 @@ def check_options(
     return PermutationOptions(
         n_perm=count,
         two_sided=check_truth("two_sided_test", two_sided),
-        seed=_seed_of(random_state),
+        seed=seed_of(random_state),
         threshold=None if threshold is None else float(threshold),
         cluster_threshold_scale=cluster_threshold_scale,
         tfce=_check_tfce(tfce, tfce_powers),
@@ -171,7 +171,8 @@ def _check_powers(powers: Any) -> tuple[float, float]:
     return extent, height
 
 
-def _seed_of(random_state: Any) -> int | None:
+def seed_of(random_state: Any) -> int | None:
+    """Return the seed that a caller gave in any form, or None."""
     if random_state is None:
         return None
     if isinstance(random_state, np.random.RandomState):
