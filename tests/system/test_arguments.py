@@ -214,6 +214,7 @@ KINDS = {
     "bg_img": "other",
     "bg_map": "other",
     "black_bg": "choice",
+    "atlas": "other",
     "bounds": "array",
     "confidence": "number",
     "prior_scale": "number",
