@@ -33,7 +33,7 @@ from groupglm.inference.cluster_table import tabulate
 from groupglm.inference.labelling import keep_large_clusters, label_clusters
 from groupglm.inference.map_scale import MapScale, z_of_statistic
 from groupglm.inference.peaks import extremes, find_clusters
-from groupglm.inference.thresholds import survivors
+from groupglm.inference.survivors import survivors
 from groupglm.report.findings import find
 from groupglm.report.options import ReportOptions
 from groupglm.spaces.base import Space

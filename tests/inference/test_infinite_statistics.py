@@ -26,7 +26,7 @@ from groupglm import (
     threshold_stats_img,
     true_discovery_bounds,
 )
-from groupglm.inference.thresholds import threshold_of
+from groupglm.inference.error_rates import threshold_of
 from groupglm.plotting import plot_glass_brain, plot_histogram, plot_stat_map
 from groupglm.plotting.scale import Scale
 

@@ -19,7 +19,7 @@ from groupglm import (
 from groupglm.inference.arguments import refuse_clusters
 from groupglm.inference.cluster_table import tabulate
 from groupglm.inference.peaks import find_clusters
-from groupglm.inference.thresholds import survivors
+from groupglm.inference.survivors import survivors
 from groupglm.spaces.composite import CompositeSpace
 from groupglm.spaces.surface.hemisphere import HemisphereSpace
 from groupglm.spaces.surface.mesh import Mesh

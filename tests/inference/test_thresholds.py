@@ -17,7 +17,8 @@ from statsmodels.stats.multitest import multipletests
 
 import groupglm
 from groupglm.errors import GridMismatchError, ImageError
-from groupglm.inference.thresholds import threshold_of, threshold_stats_img
+from groupglm.inference.error_rates import threshold_of
+from groupglm.inference.thresholds import threshold_stats_img
 
 pytestmark = pytest.mark.quick
 
@@ -185,7 +186,11 @@ def test_a_threshold_beside_a_height_control_is_ignored_with_a_warning() -> None
         ({"alpha": "0.05"}, TypeError, "alpha is .*; 'alpha' must be of type int or float"),
         ({"alpha": True}, TypeError, "alpha is .*; 'alpha' must be of type int or float"),
         ({"alpha": [0.05]}, TypeError, "alpha is .*; 'alpha' must be of type int or float"),
-        ({"height_control": "FWE"}, ValueError, "'fpr', 'fdr', 'bonferroni', 'rft' or None"),
+        (
+            {"height_control": "FWE"},
+            ValueError,
+            "'rft', 'cluster-rft' or None",
+        ),
         ({"height_control": None, "threshold": np.nan}, ValueError, "finite"),
         ({"height_control": None, "threshold": -3.0}, ValueError, "two_sided=False"),
         ({"cluster_threshold": -1}, ValueError, "number of voxels"),

@@ -12,7 +12,7 @@ import pytest
 from groupglm import _core
 from groupglm.inference.cluster_table import tabulate
 from groupglm.inference.permutation.cluster_families import TfceOptions, cluster_families
-from groupglm.inference.thresholds import survivors
+from groupglm.inference.survivors import survivors
 from groupglm.spaces.surface.hemisphere import HemisphereSpace
 from groupglm.spaces.surface.mesh import Mesh
 from reference.meshes import folded

@@ -32,7 +32,7 @@ from groupglm.inference.labelling import (
 )
 from groupglm.inference.peaks import find_clusters
 from groupglm.inference.stat_map import StatMap, read_stat_map
-from groupglm.inference.thresholds import passes_threshold
+from groupglm.inference.survivors import passes_threshold
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.spaces.geometry import NO_GEOMETRY, Geometry

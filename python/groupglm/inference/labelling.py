@@ -31,9 +31,9 @@ def restricted(space: Space, members: NDArray[np.intp]) -> Space:
     return space.restrict(keep)
 
 
-def limits_clusters(space: Space, smallest: float) -> bool:
+def limits_clusters(space: Space, smallest: float | NDArray[np.float64]) -> bool:
     """Return whether a cluster can be too small: a single place counts one, or its weight."""
-    return smallest > (1 if space.weights() is None else 0)
+    return bool(np.max(smallest) > (1 if space.weights() is None else 0))
 
 
 def label_clusters(
@@ -60,17 +60,18 @@ def label_clusters(
 
 
 def keep_large_clusters(
-    row: NDArray[np.float64], space: Space, smallest: float
+    row: NDArray[np.float64], space: Space, smallest: float | NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
     """Set to zero the clusters of either sign that are too small.
 
-    Shapes: `row` (n_values,).
+    Shapes: `row` (n_values,); `smallest` () or (n_values,), the same for all of a part.
     """
     kept = row.copy()
     largest = 0.0
+    least = np.broadcast_to(smallest, row.shape)
     for inside in (row > 0, row < 0):
         members = np.flatnonzero(inside)
         labels, sizes = label_clusters(space, members)
-        kept[members[(sizes < smallest)[labels - 1]]] = 0
+        kept[members[sizes[labels - 1] < least[members]]] = 0
         largest = max(largest, float(sizes.max(initial=0)))
     return kept, largest

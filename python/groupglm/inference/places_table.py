@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from groupglm.inference.found_clusters import FoundClusters
-from groupglm.inference.thresholds import passes_threshold
+from groupglm.inference.survivors import passes_threshold
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

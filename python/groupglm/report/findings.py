@@ -11,11 +11,12 @@ import numpy as np
 from groupglm.errors import ArgumentError, printable, renamed
 from groupglm.inference.arguments import refuse_clusters
 from groupglm.inference.cluster_table import tabulate
+from groupglm.inference.error_rates import threshold_of
 from groupglm.inference.found_clusters import FoundClusters, n_clusters, strongest_first
 from groupglm.inference.labelling import label_clusters
 from groupglm.inference.peaks import Extreme, extremes
 from groupglm.inference.places_table import tabulate_places
-from groupglm.inference.thresholds import passes_threshold, survivors, threshold_of
+from groupglm.inference.survivors import passes_threshold, survivors
 from groupglm.models.null_value import against
 from groupglm.spaces.narrowing import narrowed
 

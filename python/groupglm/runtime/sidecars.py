@@ -118,7 +118,8 @@ def _is_permutation(facts: dict[str, Any]) -> bool:
 
 def _is_correction(facts: dict[str, Any]) -> bool:
     return (
-        isinstance(facts.get("HeightControl"), str)
+        _is_permutation(facts)  # which may have a p that forms clusters, too
+        and isinstance(facts.get("HeightControl"), str)
         and is_number(facts.get("Alpha"))
         and isinstance(facts.get("TwoSided", True), bool)
         and _is_count(facts.get("ClusterThreshold", 0))

@@ -11,15 +11,14 @@ import click
 from groupglm.cli.journal import Journal
 from groupglm.cli.options.common import (
     CONTRAST,
-    Correction,
     NamedContrast,
     as_json,
-    correct,
     overwrite,
     tails,
 )
 from groupglm.cli.options.common import background as background_option
 from groupglm.cli.options.common import cluster_threshold as cluster_threshold_option
+from groupglm.cli.options.corrections import BY_FIELDS, Correction, correct
 from groupglm.cli.options.paths import PLACE, TO_FILE
 from groupglm.cli.options.typed_command import typed_command
 from groupglm.cli.results.derived_files import Made
@@ -192,13 +191,13 @@ def write_report(
     """Write the page of a fitted model, and return it."""
     from groupglm.estimator.reporting import make_report
 
-    by_fields = [correction for correction in corrections if correction.control == "rft"]
+    by_fields = [correction for correction in corrections if correction.control in BY_FIELDS]
     if by_fields:
         warn_caller(
             f"the page does not show {', '.join(map(str, by_fields))}: its maps and tables are "
             "files beside the page"
         )
-        others = [correction for correction in corrections if correction.control != "rft"]
+        others = [correction for correction in corrections if correction.control not in BY_FIELDS]
         corrections = others or [Correction("fpr", 0.001)]
     given = {
         "contrasts": dict(contrasts) or None,

@@ -15,8 +15,9 @@ from groupglm.cli.options.atlases import (
     small_volume_given,
     small_volume_option,
 )
-from groupglm.cli.options.common import CORRECTION, Correction, as_json, overwrite, tails
+from groupglm.cli.options.common import as_json, overwrite, tails
 from groupglm.cli.options.common import cluster_threshold as cluster_threshold_option
+from groupglm.cli.options.corrections import CORRECTION, Correction
 from groupglm.cli.options.geometry import (
     MAP,
     MASK,
@@ -30,6 +31,7 @@ from groupglm.cli.options.geometry import (
 from groupglm.cli.options.paths import TO_FILE
 from groupglm.cli.results.derived_files import Made
 from groupglm.cli.results.provenance import fingerprint
+from groupglm.cli.steps.corrections import sizes_in_words
 from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import statistic
 from groupglm.spaces.map_files import MapFiles
@@ -46,8 +48,8 @@ __all__ = ["threshold"]
 @click.option(
     "--correct",
     type=CORRECTION,
-    help="fdr:0.05, bonferroni:0.05, rft:0.05 (of a map of groupglm fit --correct rft:0.05), or "
-    "fpr:0.001 (not corrected).",
+    help="fdr:0.05, bonferroni:0.05, rft:0.05, cluster-rft:p<0.001,0.05 (of a map of groupglm fit "
+    "--correct rft:0.05), or fpr:0.001 (not corrected).",
 )
 @click.option("--at", type=float, help="A threshold on the map's own scale instead.")
 @click.option(
@@ -115,12 +117,12 @@ def threshold(
             journal.say(made.skipped())
         else:
             from groupglm.inference.map_scale import has_one_tail
-            from groupglm.inference.thresholds import threshold_map
+            from groupglm.inference.thresholded_map import threshold_map
             from groupglm.spaces.registry import kind_of
 
             # The sidecar was checked when the place of the result was claimed.
             both = two_sided or (two_sided is None and not has_one_tail(z_map, described=True))
-            image, limit = threshold_map(
+            kept = threshold_map(
                 z_map,
                 None if mask is None else mask.as_path,
                 alpha=0.001 if correct is None else correct.alpha,
@@ -131,7 +133,9 @@ def threshold(
                 geometry=geometry_of(surfaces, areas),
                 described=True,
                 small_volume=small_volume_given(small_volume),
+                cluster_forming_p=None if correct is None else correct.forming_p,
             )
+            image, limit = kept.image, kept.threshold
             assert image is not None  # noqa: S101  (a map was given)
             holds, _ = kind_of(image).said_by_map(image)
             n_voxels, space = _count(image)
@@ -142,13 +146,15 @@ def threshold(
                 "TwoSided": both,
                 "Correction": None if correct is None else correct.facts(two_sided=both),
                 "Threshold": limit if math.isfinite(limit) else None,
+                **({"ClusterSizes": kept.cluster_sizes} if kept.cluster_sizes else {}),
                 "NumberOfVoxels": n_voxels,
             }
             _write(image, made, said)
             letter = "z" if holds is None or correct is not None else holds.kind
             sign = "<=" if limit < 0 else ">="
             beyond = f"{letter} {sign}" if not both else f"|{letter}| {sign}"
-            found = f"{beyond} {statistic(limit)}{'' if correct is None else correct.caution(many)}"
+            found = f"{beyond} {statistic(limit)}{sizes_in_words(kept, space)}"
+            found += "" if correct is None else correct.caution(many)
             if math.isinf(limit):
                 found = f"no {one} survives {correct}" if at is None else f"{letter} is infinite"
             journal.say(f"{found}: {counted(n_voxels, one, many)}, written to {output}")

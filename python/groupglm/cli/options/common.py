@@ -15,7 +15,6 @@ from groupglm.cli.options.paths import FILE, expand
 __all__ = [
     "AFFINE",
     "CONTRAST",
-    "CORRECTION",
     "FWHM",
     "NamedContrast",
     "as_json",
@@ -23,7 +22,6 @@ __all__ = [
     "check_jobs_option",
     "cluster_p",
     "cluster_threshold",
-    "correct",
     "n_jobs",
     "overwrite",
     "seed",
@@ -31,9 +29,6 @@ __all__ = [
     "target_grid",
     "tfce",
 ]
-
-CONTROLS = ("fpr", "fdr", "bonferroni", "rft")
-_FAMILYWISE = ("fwe", "fwer", "familywise")
 
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print a summary as JSON on standard output only."
@@ -177,74 +172,11 @@ class _Affine(_Numbers):
         return edges
 
 
-@dataclass(frozen=True)
-class Correction:
-    """The way in which a map is thresholded: ``fdr:0.05``."""
-
-    control: Any
-    alpha: float
-
-    def __str__(self) -> str:
-        return f"{self.control}:{self.alpha!r}"  # the shortest text of exactly this number
-
-    @property
-    def label(self) -> str:
-        """The correction in file names, in letters and digits only: ``fdr0p05``."""
-        return f"{self.control}{self.alpha!r}".replace(".", "p").replace("-", "m")
-
-    def caution(self, places: str) -> str:
-        """Return the end of a line about the threshold, if many places pass it by chance."""
-        return f" (not corrected for the number of {places})" if self.control == "fpr" else ""
-
-    def facts(self, *, two_sided: bool) -> dict[str, Any]:
-        """Return the facts of the correction for sidecars."""
-        return {"HeightControl": self.control, "Alpha": self.alpha, "TwoSided": two_sided}
-
-
-class _Correction(_Text):
-    name = "HOW:ALPHA"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Correction:
-        if isinstance(value, Correction):
-            return value
-        control, _, number = value.partition(":")
-        control = control.strip().lower()
-        try:
-            alpha = float(number)
-        except ValueError:
-            alpha = math.nan
-        if control in _FAMILYWISE:
-            self.fail(
-                f"{value!r}: familywise error is controlled by permutation, which is not a "
-                "threshold of z: give --permute N to groupglm fit, or groupglm permute; "
-                "bonferroni:0.05 controls it too, with less power",
-                param,
-                ctx,
-            )
-        if control not in CONTROLS or not 0 < alpha < 1:
-            self.fail(
-                f"{value!r} must be one of {', '.join(CONTROLS)}, a colon, and a level between 0 "
-                "and 1, such as fdr:0.05",
-                param,
-                ctx,
-            )
-        return Correction(control, alpha)
-
-
 CONTRAST = _Contrast()
 FWHM = _Numbers()
 AFFINE = _Affine()
-CORRECTION = _Correction()
 
 # Each option has the same meaning in all commands that have it.
-correct = click.option(
-    "--correct",
-    "corrections",
-    type=CORRECTION,
-    multiple=True,
-    help="Threshold: fdr:0.05, bonferroni:0.05, rft:0.05 (random field theory), or fpr:0.001 (not "
-    "corrected). Repeatable.",
-)
 tails = click.option(
     "--two-sided/--one-sided",
     default=None,

@@ -16,19 +16,18 @@ from groupglm.cli.options.common import (
     AFFINE,
     CONTRAST,
     FWHM,
-    Correction,
     NamedContrast,
     as_json,
     background,
     cluster_p,
     cluster_threshold,
-    correct,
     n_jobs,
     overwrite,
     seed,
     tails,
     tfce,
 )
+from groupglm.cli.options.corrections import Correction, correct
 from groupglm.cli.options.effect_sizes import EFFECT_OPTIONS, EffectOptions
 from groupglm.cli.options.geometry import MASK, SidePair, mesh_files, of_geometry
 from groupglm.cli.options.group_model import GroupModelOptions, model_options

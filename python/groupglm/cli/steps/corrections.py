@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
     from groupglm.cli.journal import Journal
     from groupglm.cli.options.atlases import AtlasChoice
-    from groupglm.cli.options.common import Correction
+    from groupglm.cli.options.corrections import Correction
     from groupglm.cli.results.study_results import Outputs
+    from groupglm.inference.thresholded_map import ThresholdedMap
+    from groupglm.spaces.base import Space
     from groupglm.spaces.images import Image
 
-__all__ = ["Rule", "correct_contrast"]
+__all__ = ["Rule", "correct_contrast", "sizes_in_words"]
 
 _NO_MESH = "not tabulated: which places are neighbours is not known"
 
@@ -89,7 +91,7 @@ def correct_contrast(
     """Threshold a contrast's map of z, which is in a file already, inside the mask of the fit."""
     from groupglm.inference.cluster_table import tabulate_clusters
     from groupglm.inference.found_clusters import n_clusters
-    from groupglm.inference.thresholds import threshold_map
+    from groupglm.inference.thresholded_map import threshold_map
 
     correction = rule.correction
     path, table_path = rule.paths(outputs, contrast)
@@ -108,7 +110,7 @@ def correct_contrast(
         return {**done, "threshold": found.get("Threshold"), "status": "skipped"}
     z_map = outputs.image(outputs.image_path(contrast, "z"))
     # The map was written just now, or its hash was compared when it was found.
-    image, threshold = threshold_map(
+    kept = threshold_map(
         z_map,
         outputs.image(outputs.mask),
         alpha=correction.alpha,
@@ -118,8 +120,12 @@ def correct_contrast(
         geometry=outputs.geometry,
         described=True,
         small_volume=small_volume_given(rule.small_volume),
+        cluster_forming_p=correction.forming_p,
     )
+    image, threshold = kept.image, kept.threshold
     assert image is not None  # noqa: S101  (a map was given)
+    if kept.cluster_sizes:
+        said["ClusterSizes"] = kept.cluster_sizes
     finite = threshold if math.isfinite(threshold) else None
     if of_regions:
         said = {**said, **outputs.said(contrast), "Threshold": finite}
@@ -132,7 +138,8 @@ def correct_contrast(
         # The user did not choose this threshold, and a line below says what survives.
         warnings.filterwarnings("ignore", ".*: no cluster", UserWarning)
         clusters = tabulate_clusters(
-            z_map if rule.small_volume is None else image,  # which is zero outside of it
+            # Which is zero outside of it, and where clusters are too small.
+            image if kept.cluster_sizes or rule.small_volume is not None else z_map,
             threshold,
             cluster_threshold=rule.cluster_threshold,
             two_sided=two_sided,
@@ -151,10 +158,24 @@ def correct_contrast(
     shown = (
         f"no {one} survives"
         if finite is None
-        else f"{'|z|' if two_sided else 'z'} >= {statistic(threshold)}{correction.caution(many)}"
+        else f"{'|z|' if two_sided else 'z'} >= {statistic(threshold)}"
+        f"{sizes_in_words(kept, clusters.space)}{correction.caution(many)}"
     )
     journal.say(f"{contrast.name}: {correction}: {shown}, {counted(count, 'cluster')}")
     return {**done, "threshold": finite, "n_clusters": count, "status": "written"}
+
+
+def sizes_in_words(kept: ThresholdedMap, space: Space) -> str:
+    """Return the end of a line about a threshold: from which size on clusters are significant."""
+    sizes = kept.cluster_sizes
+    if not sizes:
+        return ""
+    units = {part.name: part.unit for part in space.parts}
+    several = len(sizes) > 1
+    return " in clusters of at least " + ", ".join(
+        f"{size:.4g} {units.get(name, 'places')}{f' ({name})' if several else ''}"
+        for name, size in sizes.items()
+    )
 
 
 def _without_clusters(

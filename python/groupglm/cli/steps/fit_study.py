@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.cli.commands.report import write_report
-from groupglm.cli.options.common import Correction
+from groupglm.cli.options.corrections import BY_FIELDS, Correction
 from groupglm.cli.options.effect_sizes import EffectOptions
 from groupglm.cli.results.claims import claimed_study
 from groupglm.cli.results.maps_read_back import values_of
@@ -140,7 +140,7 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
     outputs = settings.reading.outputs(study)
     todo = _what_to_do(study, outputs, settings)
     needs_rows = permutations is not None or settings.how.report
-    by_fields = any(rule.correction.control == "rft" for rule in settings.rules)
+    by_fields = any(rule.correction.control in BY_FIELDS for rule in settings.rules)
     fitted = Estimate(
         study, settings.reading, keeps_rows=needs_rows or by_fields, smoothness=by_fields
     )

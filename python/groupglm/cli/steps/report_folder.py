@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from groupglm.cli.options.common import Correction
+from groupglm.cli.options.corrections import Correction
 from groupglm.cli.results.names import Contrast, read_json, sidecar
 from groupglm.cli.results.records import check_described
 from groupglm.cli.results.sameness import made_by, study_difference
@@ -89,7 +89,7 @@ class ModelFolder:
                 "SmallVolume"
             ):
                 found = facts["Correction"]
-                correction = Correction(found["HeightControl"], found["Alpha"])
+                correction = Correction.of_facts(found)
                 if correction not in folder.corrections:
                     folder.corrections.append(correction)
                 folder.extents.setdefault(int(found.get("ClusterThreshold", 0)), path.name)

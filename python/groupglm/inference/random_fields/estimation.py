@@ -10,6 +10,7 @@ import numpy as np
 from scipy import optimize, special
 
 from groupglm.errors import ArgumentError, warn_caller
+from groupglm.inference.random_fields.search_volume import lattice_resels
 from groupglm.inference.random_fields.smoothness import LEAST_FWHM, PartSmoothness, Smoothness
 from groupglm.spaces.cells import Cells, Lattice, Triangulation
 
@@ -119,18 +120,7 @@ def _of_lattice(cells: Lattice, r: NDArray[np.float64], df: NDArray[np.float64])
         rho = _correlation(r[own], df[own], cells.part.name) if ends[axis + 1] > ends[axis] else 0.0
         # Gaussian noise has the correlation exp(-lambda / 2) one step apart.
         widths.append(math.sqrt(_FOUR_LOG_2 / (-2 * math.log(rho))) if rho else math.nan)
-    x, y, z = (0.0 if math.isnan(width) else 1 / width for width in widths)
-    n_x, n_y, n_z = np.diff(ends).tolist()
-    n_xy, n_xz, n_yz = cells.n_faces
-    n_cubes, n_places = cells.n_cubes, cells.part.n_values
-    resels = (
-        float(n_places - (n_x + n_y + n_z) + (n_xy + n_xz + n_yz) - n_cubes),
-        x * (n_x - n_xy - n_xz + n_cubes)
-        + y * (n_y - n_xy - n_yz + n_cubes)
-        + z * (n_z - n_xz - n_yz + n_cubes),
-        x * y * (n_xy - n_cubes) + x * z * (n_xz - n_cubes) + y * z * (n_yz - n_cubes),
-        x * y * z * n_cubes,
-    )
+    resels = lattice_resels(cells, tuple(widths))
     fwhm_mm = tuple(width * step for width, step in zip(widths, cells.steps, strict=True))
     finite = [width for width in widths if not math.isnan(width)]
     return PartSmoothness(
@@ -139,7 +129,7 @@ def _of_lattice(cells: Lattice, r: NDArray[np.float64], df: NDArray[np.float64])
         fwhm_mm,
         tuple(widths),
         resels,
-        n_places,
+        cells.part.n_values,
         cells.part.unit,
         1 / math.prod(finite),
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from groupglm.inference.random_fields.densities import FieldKind
     from groupglm.inference.random_fields.smoothness import Smoothness
 
-__all__ = ["peak_threshold", "size_thresholds"]
+__all__ = ["peak_threshold", "size_thresholds", "turning_height"]
 
 _HIGHEST_Z = 20.0
 """Its p is 3e-89: any search region and any error rate have their threshold below."""
@@ -109,3 +109,11 @@ def size_thresholds(
         rate, power = size_distribution(height, field, part)
         sizes.append((-math.log(wanted) / rate) ** (1 / power) / part.resels_per_unit)
     return tuple(sizes)
+
+
+def turning_height(
+    stat_type: FieldKind, df: Any, smoothness: Smoothness, *, on_z_scale: bool = False
+) -> float:
+    """Return the least height above which noise has separate clusters, in every part."""
+    field = Field.of(stat_type, df, on_z_scale=on_z_scale)
+    return max(field.turning_point([part]) for part in smoothness.parts)

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scipy import special
+
 from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
-from groupglm.inference.random_fields.limits import peak_threshold
+from groupglm.inference.random_fields.limits import peak_threshold, size_thresholds, turning_height
 from groupglm.inference.random_fields.smoothness import Smoothness
 from groupglm.messages import argument
 from groupglm.runtime.sidecars import read_json
@@ -20,13 +23,29 @@ if TYPE_CHECKING:
     from groupglm.inference.random_fields.densities import FieldKind
     from groupglm.inference.stat_map import StatMap
 
-__all__ = ["MapField", "check_smoothness", "field_of_map", "rft_threshold"]
+__all__ = ["MapField", "check_smoothness", "cluster_sizes", "field_of_map", "rft_threshold"]
 
 _SAME_SIZE = 0.02
 """The share by which searched places may differ from those of the smoothness, without a warning."""
 
-MapField = tuple["FieldKind", Any, Smoothness]
-"""The statistic, its degrees of freedom as `peak_p` takes them, and the smoothness."""
+
+@dataclass(frozen=True)
+class MapField:
+    """The field of a map.
+
+    Attributes
+    ----------
+    stat_type : {"z", "t", "F", "chi2"}
+        The statistic.
+    df : float, pair of floats or None
+        Its degrees of freedom, as `peak_p` takes them.
+    smoothness : Smoothness
+        Of the noise.
+    """
+
+    stat_type: FieldKind
+    df: Any
+    smoothness: Smoothness
 
 
 def field_of_map(stat_img: Any, stat_map: StatMap, smoothness: Any) -> MapField:
@@ -60,9 +79,11 @@ def field_of_map(stat_img: Any, stat_map: StatMap, smoothness: Any) -> MapField:
             "its sidecar",
         )
     if is_f:
-        return "F", (df[0], df[1]), smooth
+        return MapField("F", (df[0], df[1]), smooth)
     freedom = df[0] if df else smooth.df
-    return ("z", None, smooth) if math.isinf(freedom) else ("t", freedom, smooth)
+    if math.isinf(freedom):
+        return MapField("z", None, smooth)
+    return MapField("t", freedom, smooth)
 
 
 def check_smoothness(given: Any) -> Smoothness | None:
@@ -106,13 +127,8 @@ def rft_threshold(
 
     Bonferroni's threshold is not taken in its place where it is lower, but named.
     """
-    kind, df, smooth = field
-    _, many = stat_map.space.place_words
-    if abs(stat_map.n_tested - smooth.n_places) > _SAME_SIZE * smooth.n_places:
-        warn_caller(
-            f"{stat_map.name}: {stat_map.n_tested} {many} are tested, but the smoothness is of "
-            f"{smooth.n_places}, whose size counts; give the mask of the model"
-        )
+    kind, df, smooth = field.stat_type, field.df, field.smoothness
+    _check_searched(stat_map, smooth)
     used = peak_threshold(alpha / 2 if two_sided else alpha, kind, df, smooth, on_z_scale=True)
     if bonferroni < used:
         warn_caller(
@@ -123,3 +139,56 @@ def rft_threshold(
             + " has more power here"
         )
     return used
+
+
+def cluster_sizes(
+    field: MapField, stat_map: StatMap, alpha: float, forming_z: float, *, two_sided: bool
+) -> dict[str, float]:
+    """Return the size that a cluster of noise reaches anywhere with a probability of alpha.
+
+    Returns
+    -------
+    dict of str to float
+        Of each part of the smoothness, in its unit.
+    """
+    kind, df, smooth = field.stat_type, field.df, field.smoothness
+    _check_searched(stat_map, smooth)
+    units = {part.name: part.unit for part in smooth.parts}
+    for part in stat_map.space.parts:
+        if units.get(part.name) != part.unit:
+            counted = units.get(part.name)
+            raise ArgumentError.about(
+                "smoothness",
+                f"{stat_map.name}: clusters of this map ({part.name}) are counted in {part.unit}, "
+                + (
+                    f"but the smoothness has no part {part.name!r}"
+                    if counted is None
+                    else f"but those of the smoothness in {counted}"
+                ),
+                "give the smoothness of the model that the map is of, and the same surfaces and "
+                "areas",
+            )
+    turning = turning_height(kind, df, smooth, on_z_scale=True)
+    if forming_z < turning:
+        tails = 2 if two_sided else 1
+        raise ArgumentError(
+            "cluster_forming_p",
+            f"{tails * float(special.ndtr(-forming_z)):.3g}",
+            f"at most {tails * float(special.ndtr(-turning)):.3g}",
+            "at a lower height the noise has no separate clusters, whose number random field "
+            "theory would know: form clusters at p < 0.001",
+        )
+    sizes = size_thresholds(
+        alpha / 2 if two_sided else alpha, forming_z, kind, df, smooth, on_z_scale=True
+    )
+    return dict(zip(units, sizes, strict=True))
+
+
+def _check_searched(stat_map: StatMap, smooth: Smoothness) -> None:
+    """Warn if other places are tested than the smoothness counts."""
+    _, many = stat_map.space.place_words
+    if abs(stat_map.n_tested - smooth.n_places) > _SAME_SIZE * smooth.n_places:
+        warn_caller(
+            f"{stat_map.name}: {stat_map.n_tested} {many} are tested, but the smoothness is of "
+            f"{smooth.n_places}, whose size counts; give the mask of the model"
+        )
