@@ -353,6 +353,23 @@ ROWS: dict[str, dict[str, Row]] = {
             dict.fromkeys((*Z_OF_RESULTS, "results/mask.nii.gz"), 2),
         )
     },
+    "groupglm plot": {
+        "twice": Row(
+            lambda w: w.twice(
+                lambda out: w.run(
+                    "plot",
+                    f"{w.folder}/{next(iter(Z_OF_RESULTS))}",
+                    "--outline",
+                    f"{w.results}/mask.nii.gz",
+                    "--output",
+                    out,
+                ),
+                "z.png",
+            ),
+            0,
+            {**Z_OF_RESULTS, "results/mask.nii.gz": 1},
+        )
+    },
     "groupglm extract": {
         "twice": Row(
             lambda w: w.twice(

@@ -25,6 +25,7 @@ from groupglm.cli.commands.extract import extract
 from groupglm.cli.commands.fit import fit
 from groupglm.cli.commands.info import info
 from groupglm.cli.commands.permute import permute
+from groupglm.cli.commands.plot import plot
 from groupglm.cli.commands.report import report
 from groupglm.cli.commands.threshold import threshold
 from groupglm.cli.options.typed_command import keep_command, typed_command
@@ -152,5 +153,7 @@ def main() -> None:
     """
 
 
-for command in (bids, clusters, conjunction, demo, extract, fit, info, permute, report, threshold):
+for command in (
+    bids, clusters, conjunction, demo, extract, fit, info, permute, plot, report, threshold,
+):  # fmt: skip
     main.add_command(command)

@@ -70,6 +70,21 @@ _OF_COMMAND = {
     "bids": {"model": "--group-model", "n_perm": "--permute"},
     "fit": {"n_perm": "--permute", "threshold": "--cluster-p"},
     "permute": {"threshold": "--cluster-p"},
+    "plot": {
+        "bg_img": "--background",
+        "bg_map": "--background",
+        "cut_coords": "--cut-coords",
+        "display_mode": "--display-mode",
+        "dpi": "--dpi",
+        "kind": "--kind",
+        "outlines": "--outline",
+        "overlay": "--overlay",
+        "peaks": "--peaks",
+        "stat_map_img": "MAP",
+        "threshold": "--threshold",
+        "views": "--display-mode",
+        "vmax": "--vmax",
+    },
     "threshold": {"threshold": "--at"},
 }
 # Options without a value, by the argument and its value.

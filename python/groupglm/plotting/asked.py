@@ -85,13 +85,13 @@ class Asked:
 
     def frame(self) -> Frame:
         """Return the part of the caller's figure that is drawn in."""
-        import matplotlib.pyplot as plt
-
         if isinstance(self.axes, Axes):
             self.axes.set_axis_off()
             return Frame(figure_of(self.axes), self.axes.get_position().bounds, self.axes)
         figure = self.figure
         if not isinstance(figure, matplotlib.figure.Figure):
+            import matplotlib.pyplot as plt
+
             figure = plt.figure(figure)
         return Frame(figure, _WHOLE if self.axes is None else _box(self.axes))
 

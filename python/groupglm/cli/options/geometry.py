@@ -27,6 +27,7 @@ __all__ = [
     "mesh_files",
     "note_half",
     "of_geometry",
+    "surfaces_option",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -137,15 +138,16 @@ def _pair_of(ctx: click.Context, param: click.Parameter, value: Any) -> SidePair
     return SidePair(tuple(files))
 
 
+surfaces_option = click.option(
+    "--surfaces",
+    nargs=2,
+    callback=_pair_of,
+    metavar="LEFT RIGHT",
+    help="Meshes (.surf.gii) of maps of surfaces, for clusters, TFCE, smoothing and pictures; "
+    "or the name fsLR or fsaverage5 twice; none for a hemisphere without maps.",
+)
 of_geometry = (
-    click.option(
-        "--surfaces",
-        nargs=2,
-        callback=_pair_of,
-        metavar="LEFT RIGHT",
-        help="Meshes (.surf.gii) of maps of surfaces, for clusters, TFCE, smoothing and pictures; "
-        "or the name fsLR or fsaverage5 twice; none for a hemisphere without maps.",
-    ),
+    surfaces_option,
     click.option(
         "--areas",
         nargs=2,

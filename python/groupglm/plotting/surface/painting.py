@@ -12,6 +12,8 @@ import numpy as np
 from groupglm.plotting.surface.raster import rasterise
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from groupglm.plotting.scale import Scale
@@ -24,6 +26,7 @@ FloatArray: TypeAlias = "NDArray[np.float64]"
 
 _ROOM = 0.02  # around a hemisphere, as a part of its size
 _FINER = 2  # samples along the edge of a pixel, so that outlines are smooth
+_LINE = 5  # width of an outline, in samples
 LAMP = np.array([-0.25, 0.45, 1.0]) / np.linalg.norm([-0.25, 0.45, 1.0])
 """Where the light comes from: right, up, toward the viewer."""
 DARKEST = 0.45
@@ -111,6 +114,23 @@ class Sight:
         samples[self.seen, 3] = 255
         colours = scale.cmap(scale.norm(scale.masked(own[shown])), bytes=True)
         samples[self.seen[shown], :3] = np.asarray(colours)[:, :3]
+        return _coarser(samples.reshape(*self.shape, 4))
+
+    def outline(self, inside: NDArray[np.bool_], colour: Sequence[float]) -> NDArray[np.uint8]:
+        """Return a picture of the outline of some vertices, transparent elsewhere.
+
+        The line lies within them, and has none along the rim of what is seen. Shapes: `inside`
+        (n_vertices,), `colour` (3,) from 0 to 1; returns (n_rows, n_columns, 4), row 0 the lowest.
+        """
+        from scipy.ndimage import binary_erosion
+
+        within = np.ones(self.shape[0] * self.shape[1], np.bool_)  # what is not seen has no rim
+        within[self.seen] = inside[self.vertices]
+        kept = binary_erosion(within.reshape(self.shape), iterations=_LINE, border_value=1)
+        line = self.seen[(within & ~kept.ravel())[self.seen]]
+        samples = np.zeros((self.shape[0] * self.shape[1], 4), np.float32)
+        samples[line, :3] = 255 * np.asarray(colour)
+        samples[line, 3] = 255
         return _coarser(samples.reshape(*self.shape, 4))
 
 

@@ -26,16 +26,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import matplotlib.figure
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from groupglm.plotting.colors import Look
     from groupglm.plotting.frames import Frame
     from groupglm.plotting.scale import Scale
     from groupglm.plotting.surface.hemispheres import Hemisphere
+    from groupglm.plotting.surface.views import Camera
 
-__all__ = ["Scene", "Writing"]
+__all__ = ["INCHES", "Scene", "Seen", "Writing"]
 
-_INCHES = 3.6  # width of a view on a page of its own
+INCHES = 3.6
+"""Width of a view on a page of its own."""
 _LETTERS, _NARROW = 11.0, 2.0  # points; on a view narrower than that, in inches, they are smaller
 
 
@@ -63,6 +66,31 @@ class Writing:
     colorbar: bool = True
     annotate: bool = True
     form: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A view of a hemisphere in a figure.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Its axes, in the world's mm.
+    number : int
+        The number of the hemisphere.
+    camera : Camera
+        From where it is looked at.
+    sight : Sight
+        What is seen.
+    extent : tuple of 4 floats
+        The edges of its picture.
+    """
+
+    ax: Axes
+    number: int
+    camera: Camera
+    sight: Sight
+    extent: tuple[float, float, float, float]
 
 
 class Scene:
@@ -119,7 +147,7 @@ class Scene:
     ) -> matplotlib.figure.Figure:
         """Draw a map, the values of the vertices of each hemisphere, in a figure of its own."""
         placing = place_rows(
-            self.sizes, make, inches=_INCHES, ground=writing.look.ground,
+            self.sizes, make, inches=INCHES, ground=writing.look.ground,
             title=bool(writing.title), colorbar=writing.colorbar,
         )  # fmt: skip
         self._fill(placing, values, scale, writing)
@@ -127,16 +155,16 @@ class Scene:
 
     def draw_within(
         self, frame: Frame, values: Sequence[NDArray[Any]], scale: Scale, writing: Writing
-    ) -> None:
-        """Draw a map in a part of a figure."""
+    ) -> list[Seen]:
+        """Draw a map in a part of a figure; return its views, to draw more on them."""
         placing = place_rows_within(
             frame, self.sizes, title=bool(writing.title), colorbar=writing.colorbar
         )
-        self._fill(placing, values, scale, writing)
+        return self._fill(placing, values, scale, writing)
 
     def _fill(
         self, placing: Placing, values: Sequence[NDArray[Any]], scale: Scale, writing: Writing
-    ) -> None:
+    ) -> list[Seen]:
         frame, look = placing.frame, writing.look
         narrowest = min(box[2] for box in placing.boxes)
         letters = _LETTERS * float(np.clip(narrowest / _NARROW, 0.45, 1.0))
@@ -144,6 +172,7 @@ class Scene:
             write_title(frame, plain(writing.title), look.ink, placing.shrink, placing.size)
         pictures = [one for row in self.rows for one in row]
         widths = [size[0] for row in self.sizes for size in row]
+        drawn = []
         for (number, view), box, width in zip(pictures, placing.boxes, widths, strict=True):
             ax = add_axes(frame, box, placing.size)
             ax.set_axis_off()
@@ -160,10 +189,12 @@ class Scene:
             ax.set_ylim(extent[2], extent[3])
             if writing.annotate:
                 write_note(ax, 0.02, 0.01, name, look, letters, {})
+            drawn.append(Seen(ax, number, camera, sight, extent))
         if writing.colorbar:
             bar = add_bar_axes(frame, placing.size, placing.shrink)
             size = bar_letters(placing.size[1])
             scale.draw_bar(bar, look, writing.label, size=size, form=writing.form)
+        return drawn
 
     def _sight(self, number: int, view: str, resolution: float) -> Sight:
         key = number, view, resolution

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ArgumentError
-from groupglm.messages import argument
 from groupglm.plotting.asked import Asked
 from groupglm.plotting.colors import DARK, LIGHT, colour_map
 from groupglm.plotting.figure import Figure, in_pyplot
@@ -16,14 +14,11 @@ from groupglm.plotting.frames import fill_ground
 from groupglm.plotting.kind import kind_of
 from groupglm.plotting.limits import NOISE
 from groupglm.plotting.scale import Scale
-from groupglm.plotting.surface.hemispheres import hemispheres_of, members_of
+from groupglm.plotting.surface.opening import open_hemispheres
 from groupglm.plotting.surface.scene import Scene, Writing
 from groupglm.plotting.surface.shading import Shading
 from groupglm.plotting.surface.views import check_views
 from groupglm.runtime.arguments import check_text, check_truth
-from groupglm.spaces import registry
-from groupglm.spaces.geometry import Geometry
-from groupglm.spaces.surface.hemisphere import HemisphereSpace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,10 +27,6 @@ if TYPE_CHECKING:
     import matplotlib.figure
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
-    from numpy.typing import NDArray
-
-    from groupglm.plotting.surface.hemispheres import Hemisphere
-    from groupglm.spaces.base import Space
 
 __all__ = ["plot_surf_stat_map"]
 
@@ -167,7 +158,7 @@ def plot_surf_stat_map(
     look = DARK if check_truth("black_bg", black_bg) else LIGHT
     colours = colour_map(cmap)
     shading = Shading.of(bg_map)
-    row, hemispheres = _read(stat_map_img, surfaces)
+    row, hemispheres = open_hemispheres(stat_map_img, surfaces)
     values = [one.spread(row) for one in hemispheres]
     kind = kind_of(stat_map_img, threshold, label)
     drawn = np.nan_to_num(np.concatenate(values), nan=0.0, posinf=np.inf, neginf=-np.inf)
@@ -188,36 +179,3 @@ def plot_surf_stat_map(
     scene.draw_within(frame, values, scale, writing)
     asked.save(frame.figure)
     return frame.figure
-
-
-def _read(given: Any, surfaces: Any) -> tuple[NDArray[np.float64], list[Hemisphere]]:
-    """Read a map, and return its row and the hemispheres that can be drawn."""
-    geometry = Geometry(surfaces, is_drawn_only=True)
-    source, space = registry.kind_of(given).open_map(given, "stat_map_img", geometry)
-    members = [member for member, _ in members_of(space) if isinstance(member, HemisphereSpace)]
-    if not members:
-        raise ArgumentError.about(
-            "stat_map_img",
-            f"stat_map_img has no hemisphere: its places are {space.place_words[1]}",
-            _remedy(space),
-        )
-    lacking = [member for member in members if member.mesh is None]
-    if lacking:
-        raise ArgumentError.about(
-            "surfaces",
-            "a picture on surfaces needs their mesh, and the map of the "
-            + " and ".join(member.side for member in lacking)
-            + " hemisphere brings none",
-            "give "
-            + argument("surfaces", shown="(left, right)")
-            + f", a pair of .surf.gii files of {lacking[0].n_vertices:,} vertices",
-        )
-    row = np.empty(space.n_values)
-    space.read_stored(source, row)
-    return row, hemispheres_of(space)
-
-
-def _remedy(space: Space) -> str:
-    if space.tag == "volume":
-        return "plot_stat_map and plot_glass_brain draw volumes"
-    return "give a map of a surface, or a CIFTI image with a cortex"

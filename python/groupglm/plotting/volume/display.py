@@ -18,6 +18,7 @@ from groupglm.plotting.figure import picture_path, save_figure
 from groupglm.plotting.frames import Frame
 from groupglm.plotting.limits import NOISE
 from groupglm.plotting.scale import Scale
+from groupglm.plotting.volume.marks import seen_in
 from groupglm.plotting.volume.notes import draw_length, name_place, name_sides
 from groupglm.plotting.volume.opacity import opacity_of
 from groupglm.plotting.volume.pictures import keeping_limits, paint
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from groupglm.spaces.volume import ImageLike
 
 __all__ = ["Display"]
-
-_NEAR = 2.0  # mm from a cut, within which a marker is drawn
 
 
 class Display(ABC):
@@ -231,12 +230,7 @@ class Display(ABC):
         """
         places = np.atleast_2d(np.asarray(marker_coords, dtype=np.float64))
         for view in self._drawn.layout.views:
-            number = "xyz".index(view.panel.axis)
-            seen = np.ones(len(places), np.bool_)
-            if view.coord is not None:
-                seen = np.abs(places[:, number] - view.coord) <= _NEAR
-            elif view.direction in ("l", "r"):
-                seen = places[:, 0] <= 0 if view.direction == "l" else places[:, 0] >= 0
+            seen = seen_in(view, places)
             across, up = places[seen][:, IN_PLANE[view.panel.axis]].T
             given = {"zorder": 1000, "marker": "o", **options}
             with keeping_limits(view):

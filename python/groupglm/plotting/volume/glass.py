@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from groupglm.plotting.volume.display import Display
     from groupglm.spaces.volume import ImageLike
 
-__all__ = ["draw_glass", "plot_glass_brain"]
+__all__ = ["draw_brain", "draw_glass", "plot_glass_brain"]
 
 _BRAIN_STEP = 2.0  # mm; the shades of the brain need no more
 
@@ -204,7 +204,7 @@ def plot_glass_brain(
         with open_display(
             asked, display_mode, panels, bounds, look, shadows, absolute=absolute
         ) as (display, layout):
-            _draw_brain(layout.views, brain, bounds, look, opaque)
+            draw_brain(layout.views, brain, bounds, look, opaque)
         return display
     values = Volume.of(stat_map_img, "stat_map_img")
     kind = kind_of(stat_map_img, threshold, label)
@@ -226,7 +226,7 @@ def plot_glass_brain(
     ):
         views = layout.views
         paint(views, shadows, values, scale, opacity=opacity)
-        _draw_brain(views, background, bounds, look, opaque)
+        draw_brain(views, background, bounds, look, opaque)
         layout.draw_bar(scale, kind.label, asked.form)
     return display
 
@@ -248,15 +248,19 @@ def draw_glass(
     bounds = drawn_bounds(mask, background)
     layout = lay_out(in_rows("", panels), bounds, Page(LIGHT, title, bool(label)))
     paint(layout.views, Shadows(), values, scale)
-    _draw_brain(layout.views, background, bounds, LIGHT, 1.0)
+    draw_brain(layout.views, background, bounds, LIGHT, 1.0)
     if layout.bar is not None:
         scale.draw_bar(layout.bar, LIGHT, label)
     figure: Any = layout.frame.figure
     return figure  # type: ignore[no-any-return]
 
 
-def _draw_brain(
-    views: Sequence[View], background: Background | None, bounds: Bounds, look: Look, opaque: float
+def draw_brain(
+    views: Sequence[View],
+    background: Background | None,
+    bounds: Bounds,
+    look: Look,
+    opaque: float = 1.0,
 ) -> None:
     """Draw the shadow of the brain and its outline."""
     if background is None:

@@ -64,7 +64,15 @@ class Slices:
 
 @dataclass(frozen=True)
 class Shadows:
-    """Pictures of the value of largest size along each line of sight."""
+    """Pictures of the value of largest size along each line of sight.
+
+    Parameters
+    ----------
+    bounds : Bounds, optional
+        What all pictures reach over; by default each over the voxels of its volume.
+    """
+
+    bounds: Bounds | None = None
 
     def __call__(self, volume: Volume, *, linear: bool = False) -> OfPanel:
         """Return what makes the pictures of a volume, as `Slices` does."""
@@ -72,7 +80,8 @@ class Shadows:
         if not volume.data.any():
             return _nothing
         edge = float(volume.edges.min())
-        upright = volume.upright(volume.bounds(), max(_MAP_STEP, edge / 2))
+        bounds = volume.bounds() if self.bounds is None else self.bounds
+        upright = volume.upright(bounds, max(_MAP_STEP, edge / 2))
 
         def picture(panel: Panel) -> tuple[NDArray[Any], Extent]:
             values = _strongest_along(hemisphere(upright, panel.view), panel.axis)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from groupglm.plotting.volume.layout import Page
     from groupglm.plotting.volume.panels import Panel
 
-__all__ = ["add_bar", "lay_out", "lay_out_within"]
+__all__ = ["add_bar", "lay_out", "lay_out_within", "view_sizes"]
 
 _NARROW = 1.4  # inches; on a narrower view the letters are smaller
 
@@ -39,7 +39,7 @@ def lay_out(
 ) -> Layout:
     """Make a figure with an axes for each view, all at one scale, in mm."""
     placing = place_rows(
-        _sizes(rows, bounds), make, ground=page.look.ground, title=bool(page.title),
+        view_sizes(rows, bounds), make, ground=page.look.ground, title=bool(page.title),
         colorbar=page.colorbar, from_left=from_left,
     )  # fmt: skip
     return _fill(placing, rows, bounds, page)
@@ -55,13 +55,13 @@ def lay_out_within(
 ) -> Layout:
     """Put an axes for each view into a part of a figure, as large as they fit."""
     placing = place_rows_within(
-        frame, _sizes(rows, bounds), title=bool(page.title), colorbar=page.colorbar,
+        frame, view_sizes(rows, bounds), title=bool(page.title), colorbar=page.colorbar,
         from_left=from_left,
     )  # fmt: skip
     return _fill(placing, rows, bounds, page)
 
 
-def _sizes(rows: Sequence[Sequence[Panel]], bounds: Bounds) -> list[list[Any]]:
+def view_sizes(rows: Sequence[Sequence[Panel]], bounds: Bounds) -> list[list[Any]]:
     """Return the width and height of each view, in mm."""
     spans = np.subtract(bounds.high, bounds.low)
     return [[spans[list(IN_PLANE[panel.axis])] for panel in row] for row in rows]

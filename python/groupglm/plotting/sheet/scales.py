@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The colours of all maps of a sheet: one scale, or one colour for each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.colors import ListedColormap
+
+from groupglm.errors import ArgumentError
+from groupglm.plotting.kind import kind_of
+from groupglm.plotting.scale import Scale
+from groupglm.plotting.sheet.asked import OVERLAY_COLOURS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from groupglm.plotting.sheet.asked import Asked
+
+__all__ = ["overlay_codes", "overlay_scale", "scales_of"]
+
+
+def scales_of(
+    asked: Asked, values: Sequence[NDArray[Any]], *, dark: bool
+) -> tuple[list[Scale], str]:
+    """Return the scale of each map, which differ only in their tails, and the label of the bar.
+
+    Raises
+    ------
+    ArgumentError
+        If the maps hold different kinds of values, which no scale has in common.
+    """
+    kinds = [kind_of(image, asked.threshold, None) for image in asked.maps]
+    labels = list(dict.fromkeys(kind.label for kind in kinds))
+    if len(labels) > 1:
+        raise ArgumentError.about(
+            "stat_map_img",
+            f"these maps hold different kinds of values: {', '.join(labels)}; they have no scale "
+            "in common",
+            "draw maps of one kind, such as those of z, or each in a picture of its own",
+        )
+    together = np.concatenate(
+        [
+            np.maximum(own, 0).ravel() if kind.one_tail else own.ravel()
+            for own, kind in zip(values, kinds, strict=True)
+        ]
+    )
+    # With one threshold for all; NaN is nowhere drawn.
+    together = np.where(np.isnan(together), 0, together)
+    shared = Scale.of(together, kinds[0].threshold, asked.vmax, dark=dark)
+    return [replace(shared, one_tail=kind.one_tail) for kind in kinds], labels[0]
+
+
+def overlay_codes(shown: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+    """Return where two maps are drawn: 1 is the first, 2 the second, 3 both, 0 none."""
+    first, second = (np.nan_to_num(own) != 0 for own in shown)
+    return first + 2.0 * second
+
+
+def overlay_scale() -> Scale:
+    """Return the colours of `overlay_codes`."""
+    return Scale(3.5, 0.5, False, ListedColormap(OVERLAY_COLOURS, "groupglm_overlay"), vmin=0.5)
