@@ -32,7 +32,8 @@ _CORE = ("cpp/include", "cpp/src", "tests/cpp")
 # Modules outside the folders of a kind of data that name one.
 _KNOW_VOLUMES = {
     # Tables: where public names are, and which folder draws which kind of data.
-    "__init__.py", "image.py", "plotting/__init__.py", "report/drawing.py",
+    "__init__.py", "image.py", "plotting/__init__.py", "plotting/sheet/drawing.py",
+    "report/drawing.py",
 }  # fmt: skip
 _KINDS = sorted(path.parent.name for path in (PACKAGE / "spaces").glob("*/kind.py"))
 # Folders that may know a kind of data: its own, pictures, pages; and studies that are simulated as

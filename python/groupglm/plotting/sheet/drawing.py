@@ -32,7 +32,7 @@ _DRAWN_BY = {
 def picture_of(asked: Asked) -> str:
     """Return the kind of picture: what was asked for, or what the first map's data have."""
     if asked.picture is not None:
-        return cast("str", check_choice("kind", asked.picture, PICTURES))
+        return check_choice("kind", asked.picture, PICTURES)
     return "slices" if kind_of(asked.maps[0]).tag in ("volume", "table") else "surface"
 
 

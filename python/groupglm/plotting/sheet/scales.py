@@ -58,7 +58,7 @@ def scales_of(
 def overlay_codes(shown: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
     """Return where two maps are drawn: 1 is the first, 2 the second, 3 both, 0 none."""
     first, second = (np.nan_to_num(own) != 0 for own in shown)
-    return first + 2.0 * second
+    return np.asarray(first + 2.0 * second)
 
 
 def overlay_scale() -> Scale:
