@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from groupglm.design.confounds import make_second_level_design_matrix
     from groupglm.design.contrast_files import load_contrasts
     from groupglm.design.formula.building import design_from_formula
+    from groupglm.estimator.results_table import get_results_table
     from groupglm.estimator.second_level import SecondLevelModel
     from groupglm.extraction.values import extract_values
     from groupglm.inference.all_resolution import cluster_level_inference, true_discovery_bounds
@@ -69,6 +70,7 @@ __all__ = [
     "fit_robust",
     "fit_weighted",
     "get_clusters_table",
+    "get_results_table",
     "load_atlas",
     "load_contrasts",
     "make_second_level_design_matrix",
@@ -108,6 +110,7 @@ _HOME = {
     "fit_robust": "groupglm.models.robust_arrays",
     "fit_weighted": "groupglm.models.weighted_arrays",
     "get_clusters_table": "groupglm.inference.cluster_table",
+    "get_results_table": "groupglm.estimator.results_table",
     "load_atlas": "groupglm.atlases.atlas",
     "load_contrasts": "groupglm.design.contrast_files",
     "make_second_level_design_matrix": "groupglm.design.confounds",

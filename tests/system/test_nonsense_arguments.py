@@ -21,6 +21,7 @@ from groupglm import (
     design_from_formula,
     fit_ols,
     get_clusters_table,
+    get_results_table,
     make_second_level_design_matrix,
     non_parametric_inference,
     permuted_ols,
@@ -83,6 +84,11 @@ CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]] 
         get_clusters_table,
         get_clusters_table,
         {"stat_img": IMAGES[0], "stat_threshold": 1.0},
+    ),
+    "get_results_table": (
+        get_results_table,
+        get_results_table,
+        {"stat_img": IMAGES[0], "stat_threshold": 1.0, "correction": "fpr"},
     ),
     "cluster_level_inference": (
         cluster_level_inference,

@@ -204,6 +204,16 @@ ROWS: dict[str, dict[str, Row]] = {
             lambda w: groupglm.get_clusters_table(w.z, 1.0, return_label_maps=True), 0, Z
         ),
     },
+    "groupglm.get_results_table": {
+        "model": Row(
+            lambda w: groupglm.get_results_table((w.model, "age"), 1.0, correction="fdr"), 0
+        ),
+        "map": Row(
+            lambda w: groupglm.get_results_table(w.z, 1.0, correction="fdr", mask_img=w.mask),
+            0,
+            MASK | Z,
+        ),
+    },
     "groupglm.threshold_stats_img": {
         "mask": Row(lambda w: groupglm.threshold_stats_img(w.z, mask_img=w.mask), 0, MASK | Z),
         "no mask": Row(lambda w: groupglm.threshold_stats_img(w.z), 0, Z),

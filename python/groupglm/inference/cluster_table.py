@@ -25,12 +25,12 @@ from groupglm.inference.cluster_columns import (
     table_of_rows,
 )
 from groupglm.inference.cluster_regions import with_regions
-from groupglm.inference.found_clusters import FoundClusters
+from groupglm.inference.found_clusters import ClusterSet, FoundClusters
 from groupglm.inference.labelling import (
     keep_large_clusters,
     limits_clusters,
 )
-from groupglm.inference.peaks import find_clusters
+from groupglm.inference.peaks import Clusters, find_clusters
 from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.inference.survivors import passes_threshold
 from groupglm.messages import argument
@@ -289,27 +289,54 @@ def tabulate(
     Shapes: `row` (n_values,).
     """
     row = np.where(np.isnan(row), 0.0, row)
+    every, signs = row, _signs(threshold, two_sided=two_sided)
     if limits_clusters(space, cluster_threshold):
         passing = passes_threshold(row, threshold, two_sided=two_sided)
         row, _ = keep_large_clusters(np.where(passing, row, 0.0), space, cluster_threshold)
+
+    def find(values: NDArray[np.float64]) -> list[Clusters]:
+        most = 1 if has_nilearns_columns(space) else _MOST_PEAKS  # nilearn lists no subpeaks
+        limit = below_infinity(abs(threshold))
+        return [
+            find_clusters(space, values * sign, limit, min_distance=min_distance, most=most)
+            for sign in signs
+        ]
+
+    tails = find(row)
     rows: list[list[Any]] = []
-    places: list[NDArray[np.intp]] = []
-    labels: list[NDArray[np.int32]] = []
-    n_before = 0
-    for sign in _signs(threshold, two_sided=two_sided):
-        clusters = find_clusters(
-            space,
-            row * sign,
-            below_infinity(abs(threshold)),
-            min_distance=min_distance,
-            most=1 if has_nilearns_columns(space) else _MOST_PEAKS,  # nilearn lists no subpeaks
-        )
-        rows += cluster_rows(clusters, space, sign, first=n_before + 1)
-        places += [peaks.places for peaks in clusters.peaks]
-        labels.append(np.where(clusters.labels > 0, clusters.labels + np.int32(n_before), 0))
-        n_before += len(clusters.peaks)
-    at = np.concatenate(places) if places else np.zeros(0, np.intp)
-    return FoundClusters(space, table_of_rows(rows, space, dtype), at, labels)
+    for sign, clusters, before in zip(signs, tails, _starts(tails), strict=True):
+        rows += cluster_rows(clusters, space, sign, first=before + 1)
+    places = [peaks.places for clusters in tails for peaks in clusters.peaks]
+    return FoundClusters(
+        space,
+        table_of_rows(rows, space, dtype),
+        np.concatenate([np.zeros(0, np.intp), *places]),
+        _labels(tails),
+        lambda: _together(tails if row is every else find(every)),
+    )
+
+
+def _starts(tails: list[Clusters]) -> list[int]:
+    """Return for each tail how many clusters are in those before it."""
+    counts = [len(clusters.peaks) for clusters in tails]
+    return [sum(counts[:number]) for number in range(len(counts))]
+
+
+def _labels(tails: list[Clusters]) -> list[NDArray[np.int32]]:
+    return [
+        np.where(clusters.labels > 0, clusters.labels + np.int32(before), 0)
+        for clusters, before in zip(tails, _starts(tails), strict=True)
+    ]
+
+
+def _together(tails: list[Clusters]) -> ClusterSet:
+    """Return the clusters of all tails as one set."""
+    return ClusterSet(
+        np.sum(_labels(tails), axis=0, dtype=np.int32),
+        np.concatenate([clusters.sizes.astype(np.float64) for clusters in tails]),
+        np.array([own.places[0] for clusters in tails for own in clusters.peaks], np.intp),
+        np.concatenate([clusters.maxima for clusters in tails]),
+    )
 
 
 def _signs(threshold: float, *, two_sided: bool) -> tuple[int, ...]:

@@ -3,19 +3,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
     from numpy.typing import NDArray
 
     from groupglm.spaces.base import Space
 
-__all__ = ["FoundClusters", "n_clusters", "strongest_first"]
+__all__ = ["ClusterSet", "FoundClusters", "main_rows", "n_clusters", "strongest_first"]
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterSet:
+    """All clusters beyond a threshold, of any size, in one tail or in both.
+
+    Attributes
+    ----------
+    labels : array of int32, shape (n_values,)
+        The number of a place's cluster, from 1; zero outside.
+    sizes : array of float64, shape (k,)
+        The size of each cluster in the unit of its part.
+    places : array of int, shape (k,)
+        The place of the highest peak of each.
+    maxima : array of float64, shape (m,)
+        The values of all peaks of all of them, without their signs.
+    """
+
+    labels: NDArray[np.int32]
+    sizes: NDArray[np.float64]
+    places: NDArray[np.intp]
+    maxima: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,18 +56,26 @@ class FoundClusters:
         For each row of the table, the place of its peak in a row of values.
     labels : list of arrays of int32, shape (n_values,)
         For each tail, the number of a place's cluster in the table; zero outside.
+    find_all : callable, optional
+        Returns all clusters beyond the threshold, also those that are too small for the table.
     """
 
     space: Space
     table: pd.DataFrame
     places: NDArray[np.intp]
     labels: list[NDArray[np.int32]]
+    find_all: Callable[[], ClusterSet] | None = None
 
     def strongest_first(self) -> FoundClusters:
         """Return the same clusters; the table is ordered by the size of their peaks."""
         order = _strongest_first(self.table, None)
         table = self.table.iloc[order].reset_index(drop=True)
-        return FoundClusters(self.space, table, self.places[order], self.labels)
+        return replace(self, table=table, places=self.places[order])
+
+
+def main_rows(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows of a table are of the highest peak of a cluster: no letter follows."""
+    return np.array([str(label).isdigit() for label in table["Cluster ID"]], np.bool_)
 
 
 def n_clusters(table: pd.DataFrame) -> int:

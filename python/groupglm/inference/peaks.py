@@ -82,7 +82,9 @@ class Clusters:
     counts : array of int, shape (k,)
         Number of places of each cluster.
     peaks : list of k Peaks
-        The peaks of each cluster.
+        The peaks of each cluster that a table lists.
+    maxima : array of float64, shape (m,)
+        The statistic at all peaks of all clusters.
     """
 
     labels: NDArray[np.int32]
@@ -90,6 +92,7 @@ class Clusters:
     measures: list[float]
     counts: NDArray[np.intp]
     peaks: list[Peaks]
+    maxima: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +121,7 @@ def find_clusters(
     labels = np.zeros(space.n_values, np.int32)
     members = np.flatnonzero(row > threshold)
     if members.size == 0:
-        return Clusters(labels, np.zeros(0, np.int64), [], np.zeros(0, np.intp), [])
+        return Clusters(labels, np.zeros(0, np.int64), [], np.zeros(0, np.intp), [], np.zeros(0))
     heights = row[members]
     found, sizes = label_clusters(space, members)
     owner = found - 1
@@ -145,6 +148,7 @@ def find_clusters(
             _spread(space, Peaks(places[part], peak_heights[part]), min_distance, most)
             for part in _by_cluster(owner[at], np.arange(len(at)), -peak_heights)
         ],
+        peak_heights,
     )
 
 

@@ -9,11 +9,10 @@ from numbers import Integral
 from typing import Any
 
 from groupglm.errors import ArgumentError, ArgumentTypeError, shown
+from groupglm.inference.corrected_p.names import PREFIX
+from groupglm.inference.corrected_p.permuted import maps_by_kind
 
-__all__ = ["PREFIX", "PermutationTest", "check_permutations"]
-
-PREFIX = "logp_max_"
-"""The beginning of the names of corrected p-values."""
+__all__ = ["PermutationTest", "check_permutations"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,15 +91,7 @@ class PermutationTest:
     @property
     def maps(self) -> dict[str, Any]:
         """The maps of corrected p-values, as far as tested: "voxel", "size", "mass", "tfce"."""
-        if not isinstance(self.images, Mapping):
-            return {"voxel": self.images}
-        names = [str(name) for name in self.images if str(name).startswith(PREFIX)]
-        return {_kind(name): self.images[name] for name in names}
-
-
-def _kind(name: str) -> str:
-    own = name.removeprefix(PREFIX)
-    return "voxel" if own in ("t", "F") else own
+        return maps_by_kind(self.images)
 
 
 def check_permutations(given: Any, contrasts: Sequence[str]) -> dict[str, PermutationTest]:

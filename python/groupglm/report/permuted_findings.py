@@ -5,17 +5,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from groupglm.errors import GridMismatchError
 from groupglm.inference.cluster_table import tabulate
+from groupglm.inference.corrected_p.permuted import read_permuted_row
 from groupglm.inference.found_clusters import FoundClusters
 from groupglm.inference.places_table import tabulate_places
 from groupglm.report.findings import Finding, main_peaks, peak_at, with_places
 from groupglm.spaces.narrowing import narrowed
-from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +58,9 @@ def find_permuted(
     z, space = finding.z, finding.space
     for kind, image in test.maps.items():
         of = space.place_words[0] if kind == "voxel" else kind
-        logp = _logp(image, space, f"the permutation's map of {finding.name} ({of})")
+        named = f"the permutation's map of {finding.name} ({of})"
+        # 0 where a place was not tested.
+        logp = np.nan_to_num(read_permuted_row(image, space, named), nan=0.0)
         # The z of F has one tail.
         two_sided = test.two_sided and finding.result.stat_type == "t"
         survives = (logp > -math.log10(test.alpha)) & ((z > 0) | ((z < 0) & two_sided))
@@ -90,20 +91,6 @@ def find_permuted(
             smallest_p=float(10.0 ** -logp[top]),
             test=test,
         )
-
-
-def _logp(image: Any, space: Space, name: str) -> NDArray[np.float64]:
-    """Return -log10 of corrected p in the space; 0 where a voxel was not tested."""
-    source, _ = kind_of(image).open_map(image, name)
-    difference = source.difference(space)
-    if difference is not None:
-        raise GridMismatchError(
-            f"{name} is not on the {space.placement_word} of the fit: {difference}; give the test "
-            "of the same images"
-        )
-    logp = np.empty(space.n_values, dtype=np.float64)
-    space.read_stored(source, logp)
-    return np.nan_to_num(logp, nan=0.0)
 
 
 def _clusters(

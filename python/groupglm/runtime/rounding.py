@@ -103,11 +103,22 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
 def _writer(name: str) -> Any:
     if name in ("X", "Y", "Z"):
         return millimetres
-    if name == "Peak Stat":
+    if name in ("Peak Stat", "z", "t", "F") or name.startswith(("Effect", "Cohen's d")):
         return statistic
     if name in ("Cluster Size (mm2)", "Cluster Size"):
         return _extent
-    return p_value if name.startswith("p ") else str
+    return _probability if name.startswith(_OF_P) else str
+
+
+_OF_P = ("p ", "q ", "Set p", "Cluster p ", "Cluster q ", "Peak p ", "Peak q ")
+"""Beginnings of the names of columns of p-values."""
+
+
+def _probability(value: Any) -> str:
+    """Return a p-value; further peaks of a cluster have none of the cluster."""
+    if isinstance(value, str):
+        return value
+    return "n/a" if math.isnan(value) else p_value(value)
 
 
 def _extent(value: Any) -> str:

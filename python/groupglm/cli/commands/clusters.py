@@ -26,52 +26,19 @@ from groupglm.cli.options.geometry import (
 from groupglm.cli.options.paths import TO_FILE
 from groupglm.cli.results.derived_files import Made
 from groupglm.cli.results.records import check_described
+from groupglm.inference.column_meanings import described
 from groupglm.runtime.rounding import rounded
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["clusters", "described"]
+__all__ = ["clusters"]
 
-_COLUMNS = {
-    "Cluster ID": {
-        "Description": "Number of the cluster, through both tails; a letter follows for other peaks"
-    },
-    "Structure": {"Description": "Hemisphere, or structure of the brain, that the peak is in"},
-    "Vertex": {"Description": "Number of the peak on its surface, counted from 0"},
-    "X": {"Description": "Place of the peak", "Units": "mm"},
-    "Y": {"Description": "Place of the peak", "Units": "mm"},
-    "Z": {"Description": "Place of the peak", "Units": "mm"},
-    "Peak Stat": {"Description": "Value of the map at the peak"},
-    "Part": {"Description": "Part of the data that the cluster is in"},
-    "Cluster Size": {"Description": "Extent of the cluster, in the unit beside it"},
-    "Unit": {"Description": "What the cluster's extent is counted in"},
-    "Vertices": {"Description": "Number of the cluster's vertices", "Units": "vertices"},
-    "Region": {"Description": "Region of the atlas that the peak is in"},
-    "Regions of Cluster": {
-        "Description": "Percentage of the cluster that is in each region of the atlas"
-    },
-}
-_MEASURES = {"mm2": ("Area", "mm^2"), "mm3": ("Volume", "mm^3")}
 _TEXTS = ("Cluster ID", "Part", "Structure", "Unit", "Region", "Regions of Cluster")
 _COUNTS = (
     "Cluster Size",
     "Vert",
 )  # beginnings of the names of columns of numbers that may be whole
-
-
-def described(table: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """Return the meanings of a table's columns, in the form of a BIDS sidecar."""
-    return {name: _COLUMNS.get(name) or _size(name) for name in table.columns}
-
-
-def _size(name: str) -> dict[str, str]:
-    """Describe a column of sizes, such as ``Cluster Size (mm3)``."""
-    unit = name.removeprefix("Cluster Size (").removesuffix(")")
-    if unit in _MEASURES:
-        measure, symbol = _MEASURES[unit]
-        return {"Description": f"{measure} of the cluster", "Units": symbol}
-    return {"Description": f"Number of the cluster's {unit}", "Units": unit}
 
 
 @click.command(short_help="Tabulate the clusters of a map with their peaks.")

@@ -8,10 +8,10 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from groupglm.cli.commands.clusters import described
 from groupglm.cli.options.atlases import small_volume_facts, small_volume_given
 from groupglm.cli.results.maps_read_back import values_of
 from groupglm.cli.results.names import Contrast, read_json, sidecar
+from groupglm.inference.column_meanings import described
 from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import rounded, statistic
 from groupglm.spaces.registry import kind_of

@@ -16,7 +16,7 @@ from groupglm.cli.results.records import PermutationTarget, Target
 from groupglm.cli.results.removal import contradicting, remove
 from groupglm.cli.results.study_results import Outputs
 from groupglm.cli.steps.estimation import Estimate, Reading, write_common
-from groupglm.report.permutation_test import PREFIX
+from groupglm.inference.corrected_p.names import PREFIX
 from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import p_value
 

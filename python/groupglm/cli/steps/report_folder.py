@@ -13,7 +13,7 @@ from groupglm.cli.results.names import Contrast, read_json, sidecar
 from groupglm.cli.results.records import check_described
 from groupglm.cli.results.sameness import made_by, study_difference
 from groupglm.cli.steps.permutation_tests import test_on_page
-from groupglm.report.permutation_test import PREFIX
+from groupglm.inference.corrected_p.names import PREFIX
 from groupglm.runtime.naming import slug
 from groupglm.spaces.files import map_of
 from groupglm.spaces.map_files import files_of_map
