@@ -28,7 +28,7 @@ from groupglm.inference.arguments import (
 from groupglm.inference.cluster_regions import with_regions
 from groupglm.inference.column_meanings import EFFECT_COLUMNS, described
 from groupglm.inference.corrected_p.permuted import PermutedMaps
-from groupglm.inference.random_fields.map_field import field_of_map
+from groupglm.inference.random_fields.map_field import MapField, field_of_map
 from groupglm.inference.results_rows import (
     Correction,
     Limits,
@@ -274,7 +274,7 @@ def _of_model(
         narrowed(result.z_score).astype(np.float64),
         two_sided and result.stat_type == "t",
         (result.stat_type, result.stat),
-        lambda: (result.stat_type, df, smoothness or model.smoothness_),
+        lambda: MapField(result.stat_type, df, smoothness or model.smoothness_),
     )
 
 

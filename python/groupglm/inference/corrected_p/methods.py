@@ -169,7 +169,7 @@ class RandomField(Uncorrected):
 
     Attributes
     ----------
-    field : tuple
+    field : MapField
         The statistic, its degrees of freedom, and the smoothness of the noise.
     """
 
@@ -205,7 +205,7 @@ class RandomField(Uncorrected):
         if found.find_all is None or not len(places):
             return {name: np.ones(0) for name in (SET_P, CLUSTER_FWE, CLUSTER_FDR, CLUSTER_P)}
         every, limit = found.find_all(), abs(tested.threshold)
-        parts = _part_numbers(every.places, found.space, self.field[2])
+        parts = _part_numbers(every.places, found.space, self.field.smoothness)
         columns = cluster_columns(every.sizes, parts, limit, self.field, tested.n_tails)
         own = every.labels[places] - 1
         of_set = p_of_set(len(places), tested.least, limit, self.field, tested.n_tails)

@@ -47,7 +47,7 @@ def peak_columns(
         The z of all peaks above the threshold, in the table or not, without their signs.
     threshold : float
         The z above which places form clusters.
-    field : tuple
+    field : MapField
         The statistic, its degrees of freedom, and the smoothness.
     n_tails : int
         1, or 2 if negative values were tested too.
@@ -59,7 +59,7 @@ def peak_columns(
         the p-value E(z) / E(u), where E is the expected number of clusters above a height: the
         topological false discovery rate of Chumbley, Worsley, Flandin and Friston (2010).
     """
-    kind, df, smooth = field
+    kind, df, smooth = field.stat_type, field.df, field.smoothness
     own = Field.of(kind, df, on_z_scale=True)
     height = checked_threshold(threshold, own, smooth)
     above = own.expected(np.array([height]), smooth.parts)[0]
@@ -98,7 +98,7 @@ def cluster_columns(
         Familywise p; q of the false discovery rate over all clusters, of Chumbley and Friston
         (2009); p of one cluster.
     """
-    kind, df, smooth = field
+    kind, df, smooth = field.stat_type, field.df, field.smoothness
     fwe, uncorrected = cluster_p(sizes, threshold, kind, df, smooth, parts=parts, on_z_scale=True)
     return {
         CLUSTER_FWE: np.minimum(n_tails * fwe, 1.0),
@@ -114,7 +114,7 @@ def p_of_set(
 
     As `set_p` of random fields, of one tail or of both, whose numbers of clusters add up.
     """
-    kind, df, smooth = field
+    kind, df, smooth = field.stat_type, field.df, field.smoothness
     if n_clusters == 0:
         return 1.0
     own = Field.of(kind, df, on_z_scale=True)
