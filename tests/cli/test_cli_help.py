@@ -144,6 +144,11 @@ def _folder_of_examples(folder: Path) -> None:
     labels = [path.name.split("_")[0] for path in paths]
     table = {"subject_label": labels, "map_name": "faces", "effects_map_path": map(str, paths)}
     pd.DataFrame(table).to_csv(folder / "maps.tsv", sep="\t", index=False)
+    nib.save(nib.concat_images(paths), folder / "all_copes.nii.gz")  # type: ignore[no-untyped-call]
+    rows = "".join(f"1 {number}\n" for number in range(len(paths)))
+    (folder / "design.mat").write_text(f"/NumWaves 2\n/Matrix\n{rows}")
+    (folder / "design.con").write_text("/NumWaves 2\n/Matrix\n1 0\n0 1\n")
+    (folder / "design.fts").write_text("/NumWaves 2\n/Matrix\n1 1\n")
 
 
 def _folder_of_patterns(folder: Path) -> None:
@@ -197,4 +202,4 @@ def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
             n_run += 1
             if command == "report":
                 Path(example[example.index("--output") + 1]).unlink()
-    assert n_run == 17
+    assert n_run == 18

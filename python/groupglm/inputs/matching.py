@@ -218,7 +218,11 @@ class Matched:
 
 
 def match_subjects(
-    maps: dict[str, MapFiles], participants: pd.DataFrame, *, allow_partial: bool = False
+    maps: dict[str, MapFiles],
+    participants: pd.DataFrame,
+    *,
+    allow_partial: bool = False,
+    noun: str = "participants table",
 ) -> Matched:
     """Bring maps and rows together."""
     rows = [str(label) for label in participants.index]
@@ -227,14 +231,14 @@ def match_subjects(
     both = sorted(set(maps) & set(rows))
     told = []
     if maps_alone:
-        told.append(f"maps without a row in the participants table: {listed(maps_alone)}")
+        told.append(f"maps without a row in the {noun}: {listed(maps_alone)}")
     if rows_alone:
-        told.append(f"rows of the participants table without a map: {listed(rows_alone)}")
+        told.append(f"rows of the {noun} without a map: {listed(rows_alone)}")
     near = near_words(near_labels(maps_alone, rows_alone))
     if not both:
         raise ArgumentError.about(
             "subject_pattern",
-            f"no map belongs to a row of the participants table; {'; '.join(told)}",
+            f"no map belongs to a row of the {noun}; {'; '.join(told)}",
             "check the labels, or give a " + argument("subject_pattern") + near,
         )
     if told and not allow_partial:

@@ -26,6 +26,9 @@ def fit(**given: Any) -> None:
     the same subject. The subject of a map is sub-01 in the name of the file or of its folders, or
     what --subject-pattern finds.
 
+    MAPS may also be one 4-D image. Its volumes belong to the rows of the table, or of
+    --design-matrix, by their order.
+
     With --table in the place of MAPS, each row of a table of regions is a subject. Results are then
     tables (.tsv), and a table of regions stands in the place of clusters.
 
@@ -55,6 +58,8 @@ def fit(**given: Any) -> None:
       groupglm fit 'maps/sub-*_ses-*_effect.nii.gz' --participants participants.tsv \\
           --sessions sessions.tsv --formula '~ group * time + (1 | subject)' \\
           --contrast 'change=group[T.patient]:time' --output results
+      groupglm fit all_copes.nii.gz --design-matrix design.mat --contrasts design.con \\
+          --contrasts design.fts --mask mask.nii.gz --output results
 
     \b
     Writes, each whole or not at all

@@ -18,6 +18,7 @@ from groupglm.cli.options.visits import (
     plain_run,
     plain_session,
 )
+from groupglm.cli.options.volumes import are_volumes, volumes_of
 from groupglm.errors import ArgumentError, warn_caller
 from groupglm.messages import text_of
 from groupglm.runtime.naming import counted, listed
@@ -91,7 +92,8 @@ def collect_maps(
     if map_name is not None:
         raise ValueError(f"--map-name {map_name} has no effect on paths; it chooses from a table")
     found = _labelled(arguments, pattern, output, warn, "MAPS")
-    refuse_shared_maps(found.files, "MAPS")
+    if not are_volumes(found.files):  # which share their file
+        refuse_shared_maps(found.files, "MAPS")
     return found
 
 
@@ -149,7 +151,8 @@ def collect_beside(
             f"{option}: a subject has several maps, such as {listed(list(files), _SHOWN)}, and "
             "MAPS has one of each subject; give one"
         )
-    refuse_shared_maps(files, option)
+    if not are_volumes(files):
+        refuse_shared_maps(files, option)
     return files
 
 
@@ -189,6 +192,14 @@ def _labelled(
     if output is not None:
         paths = dict.fromkeys(_without_results(list(paths), output, warn, option))
     found = group_files(paths)
+    volumes = volumes_of(found[0], option) if len(found) == 1 else None
+    if volumes is not None:
+        if pattern is not None:
+            raise ValueError(
+                f"--subject-pattern has no effect on '{found[0]}', which holds "
+                f"{len(volumes)} volumes: they are matched with rows by their order"
+            )
+        return volumes
     named = [files.first for files in found]
     subjects = subjects_of_paths(named, SUBJECT_PATTERN if pattern is None else pattern)
     return maps_by_visit(found, subjects, "MAPS", by_visit=by_visit)  # `option` is told elsewhere

@@ -56,16 +56,10 @@ __all__ = [
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class _Formula(click.types.StringParamType):
-    """A formula, which is asked for by what it is."""
-
-    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """Return what follows the words that the option is missing."""
-        del param, ctx
-        return (
-            "It is the design, over the columns of the table of participants, such as "
-            "'~ age + group'; for the mean of all subjects it is '~ 1'."
-        )
+_NO_DESIGN = (
+    "It is the design, over the columns of the table of participants, such as '~ age + group'; for "
+    "the mean of all subjects it is '~ 1'. A design of your own is --design-matrix."
+)
 
 
 _RUN = (
@@ -109,10 +103,15 @@ _STUDY = (
     ),
     click.option(
         "--formula",
-        type=_Formula(),
-        required=True,
         help="Design, over the tables' columns: '~ age + group'; with several maps a subject "
         "'~ group * time + (1 | subject)'.",
+    ),
+    click.option(
+        "--design-matrix",
+        type=FILE,
+        help="In the place of --formula: the columns of the design, in a table (.tsv, .csv), "
+        "whose rows are found by participant_id, or in FSL's design.mat, with a row a map in the "
+        "order of MAPS.",
     ),
     click.option(
         "--contrast",
@@ -212,7 +211,6 @@ class RunOptions:
     """Options for how and where to run, of every command that reads the maps of subjects."""
 
     output: Path
-    formula: str
     mask: MapFiles | None
     surfaces: SidePair | None
     areas: SidePair | None
@@ -231,6 +229,11 @@ class RunOptions:
         return [*masks, *mesh_files(self.surfaces, self.areas)]
 
     @property
+    def design_facts(self) -> dict[str, Any]:
+        """The facts of sidecars on how the design is given."""
+        raise NotImplementedError
+
+    @property
     def log(self) -> Path | None:
         """The file of the log; None in a dry run."""
         return None if self.dry_run else self.output / "log.txt"
@@ -244,13 +247,16 @@ class StudyOptions(RunOptions):
     table: Path | None
     participants: Path | None
     sessions: tuple[str, ...]
+    formula: str | None
+    design_matrix: Path | None
     contrasts: tuple[NamedContrast, ...]
     contrast_files: tuple[Path, ...]
     subject_pattern: str | None
     map_name: str | None
 
     def __post_init__(self) -> None:
-        """Refuse a study without contrasts, maps and a table together, and neither of them."""
+        """Refuse a study without a design or contrasts, and options that exclude each other."""
+        self._check_design()
         if not (self.contrasts or self.contrast_files):
             raise click.MissingParameter(
                 "It says what is tested, such as a column of the design; --contrasts reads a list.",
@@ -274,10 +280,39 @@ class StudyOptions(RunOptions):
             if given:
                 raise click.UsageError(f"{option} has no effect with --table; give one of the two.")
 
+    def _check_design(self) -> None:
+        """Refuse a study without a design, and what has no effect beside a design matrix."""
+        if self.formula is None and self.design_matrix is None:
+            raise click.MissingParameter(
+                _NO_DESIGN,
+                ctx=click.get_current_context(silent=True),
+                param_hint="'--formula'",
+                param_type="option",
+            )
+        if self.design_matrix is None:
+            return
+        for option, given in (
+            ("--formula", self.formula),
+            ("--participants", self.participants),
+            ("--sessions", self.sessions),
+        ):
+            if given:
+                raise click.UsageError(
+                    f"{option} has no effect with --design-matrix, which has the columns of the "
+                    "design; give one of the two."
+                )
+
+    @property
+    def design_facts(self) -> dict[str, Any]:
+        """The facts of sidecars on how the design is given."""
+        if self.design_matrix is None:
+            return {"Formula": self.formula}
+        return {"DesignMatrix": self.design_matrix.name}
+
     @property
     def read(self) -> list[Path]:
         """The files that are read besides the maps."""
-        tables = [*filter(None, [self.participants]), *self.contrast_files]
+        tables = [*filter(None, [self.participants, self.design_matrix]), *self.contrast_files]
         return [*super().read, *tables, *self._session_files]
 
     @cached_property
@@ -290,13 +325,12 @@ class StudyOptions(RunOptions):
     def study(self, journal: Journal) -> Study:
         """Make the study, and show its design before any image is read."""
         from groupglm.cli.steps.study_design import prepare_study
+        from groupglm.cli.steps.study_rows import DesignSource
 
         maps, beside = self._inputs(journal)
         study = prepare_study(
             maps,
-            self.participants,
-            self._session_files,
-            self.formula,
+            DesignSource(self.formula, self.participants, self._session_files, self.design_matrix),
             self.contrasts,
             self.contrast_files,
             allow_partial=self.allow_partial,

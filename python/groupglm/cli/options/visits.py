@@ -75,10 +75,13 @@ class VisitMaps:
         By subject; by subject and visit (``01_ses-1``) if a subject has several maps.
     visits : dict of str to Visit
         By the same labels.
+    in_order : tuple of str
+        The labels in the order in which the maps are given.
     """
 
     files: dict[str, MapFiles]
     visits: dict[str, Visit]
+    in_order: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -120,6 +123,7 @@ def maps_by_visit(
         for subject, (session, run) in zip(subjects, given, strict=True)
     ]
     by_visit |= len(set(subjects)) < len(subjects)
+    labels = [visit.label if by_visit else visit.subject for visit in visits]
     found: dict[str, list[MapFiles]] = {}
     named = {}
     for visit, files in sorted(zip(visits, maps, strict=True), key=lambda pair: pair[0].place):
@@ -127,7 +131,7 @@ def maps_by_visit(
         found.setdefault(label, []).append(files)
         named[label] = visit
     _refuse_same_visit(found, named, what)
-    return VisitMaps({label: own[0] for label, own in found.items()}, named)
+    return VisitMaps({label: own[0] for label, own in found.items()}, named, tuple(labels))
 
 
 def _entities(paths: Sequence[Path], search: re.Pattern[str]) -> list[str | None]:

@@ -93,8 +93,8 @@ def _changed(found: Any, wanted: Any) -> str:
         old, new = then.get(key), now.get(key)
         if key == "Model":  # ordinary least squares say nothing, as before there were others
             old, new = old or "ols", new or "ols"
-        if old == new or key == "Formula":  # the hash of the design decides, not its wording
-            continue
+        if old == new or key in ("Formula", "DesignMatrix"):
+            continue  # the hash of the design decides, not how it was given
         name = _OPTIONS.get(key, key)
         if _word(old) == _word(new):
             told.append(f"{name} {_word(new)}, a file that has changed since")

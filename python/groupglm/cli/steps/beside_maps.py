@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from groupglm.cli.options.volumes import are_volumes, images_of
 from groupglm.cli.results.provenance import input_list_hash, text_hash
 from groupglm.runtime.naming import counted, listed, slug
 from groupglm.spaces.map_files import MapFiles
@@ -93,12 +94,11 @@ class BesideMaps:
         """Return the maps as the fit of a model takes them."""
         arguments: dict[str, Any] = {}
         if self.variances is not None:
-            arguments["variances"] = [*_given(self.variances).values()]
+            arguments["variances"] = images_of(self.variances)
         if self.weights is not None:
-            arguments["weights"] = [*_given(self.weights).values()]
+            arguments["weights"] = images_of(self.weights)
         if self.covariates:
-            covariates = {name: [*_given(own).values()] for name, own in self.covariates.items()}
-            arguments["covariates"] = covariates
+            arguments["covariates"] = {n: images_of(own) for n, own in self.covariates.items()}
         return arguments
 
     def pairs(self, maps: Mapping[str, MapFiles]) -> str:
@@ -112,10 +112,6 @@ class BesideMaps:
             own = [f"{what} {names[files[label]]}" for what, files in columns.items()]
             lines.append(f"  {label}: {', '.join(own)}")
         return "\n".join(lines) + "\n"
-
-
-def _given(files: Mapping[str, MapFiles]) -> dict[str, Any]:
-    return {label: own.given for label, own in files.items()}
 
 
 def _named(files: Mapping[str, MapFiles]) -> dict[str, str | tuple[str, ...]]:
@@ -203,6 +199,7 @@ def match_beside(
                     f"'{path}' is given as the {what} map of subject {label} and as the map of "
                     f"subject {effects[file_identity(path)]}; give two files"
                 )
+        _check_alike(maps, files, what)
         without, alone = sorted(set(maps) - set(files)), sorted(set(files) - set(maps))
         near = near_words(near_labels(without, alone))
         if len(without) == len(maps):
@@ -225,6 +222,16 @@ def match_beside(
     if not kept:
         raise ValueError(f"no subject has all of its maps: {'; '.join(told)}; complete them")
     return kept, tuple(told)
+
+
+def _check_alike(maps: Mapping[str, MapFiles], files: Mapping[str, MapFiles], what: str) -> None:
+    """Refuse volumes beside files of subjects, unless a table has named the volumes' subjects."""
+    if are_volumes(files) != are_volumes(maps) and not set(files) & set(maps):
+        one, other = ("maps", f"{what} maps") if are_volumes(maps) else (f"{what} maps", "maps")
+        raise ValueError(
+            f"the {one} are the volumes of one image, and the {other} are files of subjects; "
+            "give both as one image, or both as files"
+        )
 
 
 def groups_of(column: str | None, participants: pd.DataFrame) -> dict[str, str] | None:

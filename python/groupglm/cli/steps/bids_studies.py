@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.options.common import NamedContrast
 from groupglm.cli.options.study import RunOptions
@@ -57,6 +57,8 @@ class BidsOptions(RunOptions):
         The node of a Stats Model, in place of formula and contrasts.
     model_file : pathlib.Path or None
         The file of the Stats Model.
+    formula : str
+        The design; of a model, its columns.
     """
 
     root: Path
@@ -68,6 +70,12 @@ class BidsOptions(RunOptions):
     second_level: tuple[NamedContrast, ...]
     model: StatsModel | None
     model_file: Path | None
+    formula: str
+
+    @property
+    def design_facts(self) -> dict[str, Any]:
+        """The facts of sidecars on how the design is given."""
+        return {"Formula": self.formula}
 
     @property
     def read(self) -> list[Path]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from groupglm.cli.options.common import target_grid
 from groupglm.cli.options.geometry import geometry_of, mesh_facts
+from groupglm.cli.options.volumes import images_of
 from groupglm.cli.results.names import Contrast
 from groupglm.cli.results.provenance import file_facts, map_facts
 from groupglm.cli.results.study_results import Outputs
@@ -76,7 +77,7 @@ class Reading:
         """Return the facts of the reading for sidecars; equal if the options mean the same."""
         target = self.target_affine
         return {
-            "Formula": self.options.formula,
+            **self.options.design_facts,
             "Mask": None if self.options.mask is None else map_facts(self.options.mask),
             **mesh_facts(self.options.surfaces, self.options.areas),
             "SmoothingFWHM": _width(self.options.fwhm),
@@ -134,7 +135,7 @@ class Estimate:
         """The fitted model."""
         from groupglm.estimator.group_model import fit_images
 
-        images: list[Any] = [own.given for own in self._study.maps.values()]
+        images = images_of(self._study.maps)
         design = self._study.design.reset_index(drop=True)
         model = self._reading.model(self._study)
         beside = self._study.beside.arguments()

@@ -13,9 +13,10 @@ from groupglm.cli.options.group_model import GroupModelOptions
 from groupglm.cli.options.visits import VisitMaps
 from groupglm.cli.results.names import Contrast, Names, check_labels
 from groupglm.cli.results.provenance import design_hash, input_list_hash, software_versions
-from groupglm.cli.steps.beside_maps import BesideMaps, groups_of, match_beside
+from groupglm.cli.steps.beside_maps import BesideMaps, groups_of
 from groupglm.cli.steps.design_notes import notes_on
 from groupglm.cli.steps.study_contrasts import read_contrasts
+from groupglm.cli.steps.study_rows import DesignSource, match_rows_of_study
 from groupglm.cli.steps.visit_labels import check_subjects, labels_of_maps
 from groupglm.runtime.naming import counted
 from groupglm.spaces.map_files import MapFiles
@@ -72,6 +73,8 @@ class Study:
         The visit of each map, by the labels of `maps` and `design`, if a subject has several maps.
     labels : mapping of str to list of str
         Subjects, families, visits and groups of the maps, for a model of several maps a subject.
+    note : str
+        A line on how rows were matched, where labels do not say it.
     """
 
     maps: dict[str, MapFiles]
@@ -88,6 +91,7 @@ class Study:
     groups: Mapping[str, str] | None = None
     visits: Mapping[str, Visit] | None = None
     labels: Mapping[str, list[str]] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def subjects(self) -> list[str]:
@@ -127,8 +131,8 @@ class Study:
         degrees = counted(self.df_residual, "residual degree")
         return (
             f"Design: {self._counts()}, {counted(p, 'column')} ({columns}), {rank}, "
-            f"{degrees} of freedom\n{head}{more}\n{covariates}{self._levels()}{self._model()}"
-            f"{notes}Contrasts:\n{tests}"
+            f"{degrees} of freedom\n{self.note}{head}{more}\n{covariates}{self._levels()}"
+            f"{self._model()}{notes}Contrasts:\n{tests}"
         )
 
     def _model(self) -> str:
@@ -198,9 +202,7 @@ class Study:
 
 def prepare_study(
     maps: VisitMaps,
-    participants: Path | None,
-    sessions: Sequence[Path],
-    formula: str,
+    source: DesignSource,
     contrasts: Sequence[NamedContrast],
     contrast_files: Sequence[Path] = (),
     *,
@@ -208,74 +210,25 @@ def prepare_study(
     group_model: GroupModelOptions,
     beside: BesideMaps,
 ) -> Study:
-    """Match maps and rows of tables, expand the formula, and read the contrasts."""
-    from groupglm.design.formula.building import fixed_design, formula_columns
-    from groupglm.design.formula.used_columns import formula_levels
-
-    files, left_out = match_beside(maps.files, beside, allow_partial=allow_partial)
-    used = formula_columns(formula)[0]
-    columns = [*used, *filter(None, [group_model.variance_groups]), *group_model.repeated_columns]
-    matched, visits = _matched(
-        VisitMaps(files, {label: maps.visits[label] for label in files}),
-        participants,
-        sessions,
-        used,
-        allow_partial=allow_partial,
-        by_visit=maps.several or group_model.is_repeated,
-        label=group_model.subject_column,
+    """Match maps and rows of tables, make the design, and read the contrasts."""
+    rows = match_rows_of_study(
+        maps, source, allow_partial=allow_partial, group_model=group_model, beside=beside
     )
-    if allow_partial:
-        matched = matched.with_values(columns)
-    design = fixed_design(formula, matched.participants)
-    check_covariate_names(beside.covariates, design)
+    covariates = [*rows.beside.covariates]
+    check_covariate_names(covariates, rows.design)
     study = make_study(
-        matched,
-        design,
-        read_contrasts(contrasts, design, contrast_files, covariates=[*beside.covariates]),
-        levels=formula_levels(formula, matched.participants),
+        rows.matched,
+        rows.design,
+        read_contrasts(contrasts, rows.design, contrast_files, covariates=covariates),
+        levels=rows.levels,
         group_model=group_model,
-        beside=beside,
-        left_out=left_out,
-        visits=visits,
+        beside=rows.beside,
+        left_out=rows.left_out,
+        visits=rows.visits,
+        note=rows.note,
     )
     check_labels(study.contrasts)
     return study
-
-
-def _matched(
-    maps: VisitMaps,
-    participants: Path | None,
-    sessions: Sequence[Path],
-    used: Sequence[str],
-    *,
-    allow_partial: bool,
-    by_visit: bool,
-    label: str | None,
-) -> tuple[Matched, dict[str, Visit] | None]:
-    """Bring maps and rows of tables together; by subject, or by subject and visit."""
-    import pandas as pd
-
-    from groupglm.cli.steps.visit_rows import match_visits
-    from groupglm.cli.steps.visit_tables import read_participant_rows, read_sessions
-    from groupglm.inputs.matching import match_subjects
-    from groupglm.tabular.labels import LABEL
-
-    tables = [] if participants is None else [read_participant_rows(participants, label)]
-    if by_visit or sessions or any(table.by for table in tables):
-        tables += [read_sessions(sessions)] if sessions else []
-        found = match_visits(maps.files, maps.visits, tables, allow_partial=allow_partial)
-        found.check_columns(used)
-        return found.matched, found.visits
-    if participants is None:
-        if used:
-            raise ValueError(
-                f"the formula uses {', '.join(map(repr, used))} of the participants table; give "
-                "it by --participants"
-            )
-        table = pd.DataFrame(index=pd.Index(list(maps.files), name=LABEL))
-    else:
-        table = tables[0].frame
-    return match_subjects(maps.files, table, allow_partial=allow_partial), None
 
 
 def make_study(
@@ -290,6 +243,7 @@ def make_study(
     beside: BesideMaps,
     left_out: tuple[str, ...] = (),
     visits: Mapping[str, Visit] | None = None,
+    note: str = "",
 ) -> Study:
     """Make a study from maps and a design."""
     from groupglm.design.matrix import check_design_matrix, report_collinearity
@@ -325,6 +279,7 @@ def make_study(
         groups=groups,
         visits=own,
         labels=labels,
+        note=note,
         levels=levels,
         names=names or Names.plain(ending),
         origin=origin or {},

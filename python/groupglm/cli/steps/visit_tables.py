@@ -160,18 +160,20 @@ def _with_categories(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.Data
     return frame.assign(**{session: pd.Categorical([plain_session(x) for x in frame[session]])})
 
 
-def read_participant_rows(path: Path, label: str | None = None) -> VisitTable:
+def read_participant_rows(
+    path: Path, label: str | None = None, *, what: str = "participants table"
+) -> VisitTable:
     """Read a participants table, with a row a subject or a row a visit.
 
     `label`: the column of the subjects in a formula's random part, if the table has no other.
     """
     from groupglm.inputs.matching import read_rows
 
-    frame = read_rows(path, label=label)
-    where = f"the participants table '{path}'"
+    frame = read_rows(path, what=what, label=label)
+    where = f"the {what} '{path}'"
     if frame.index.is_unique:
         return VisitTable.of_rows(frame, where)
-    frame = read_rows(path, as_text=(*SESSIONS, *RUNS), label=label)
+    frame = read_rows(path, what=what, as_text=(*SESSIONS, *RUNS), label=label)
     return VisitTable.of_rows(frame, where)
 
 
