@@ -215,6 +215,8 @@ KINDS = {
     "bg_map": "other",
     "black_bg": "choice",
     "atlas": "other",
+    "small_volume": "other",
+    "smoothness": "other",
     "bounds": "array",
     "confidence": "number",
     "prior_scale": "number",

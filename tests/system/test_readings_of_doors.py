@@ -349,6 +349,28 @@ ROWS: dict[str, dict[str, Row]] = {
             {**Z_OF_RESULTS, "results/mask.nii.gz": 1},
         )
     },
+    "groupglm confidence-sets": {
+        "": Row(
+            lambda w: w.run(
+                "confidence-sets",
+                *w.maps,
+                "--formula",
+                "~ 1",
+                "--contrast",
+                "mean=intercept",
+                "--mask",
+                w.mask,
+                "--level",
+                "0.1",
+                "--level",
+                "0.2",
+                "--output",
+                w.new("sets"),
+            ),
+            1,
+            MASK,
+        )
+    },
     "groupglm conjunction": {
         "one map twice": Row(
             lambda w: w.run(

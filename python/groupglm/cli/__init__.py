@@ -19,6 +19,7 @@ import click
 
 from groupglm.cli.commands.bids import bids
 from groupglm.cli.commands.clusters import clusters
+from groupglm.cli.commands.confidence_sets import confidence_sets
 from groupglm.cli.commands.conjunction import conjunction
 from groupglm.cli.commands.demo import demo
 from groupglm.cli.commands.extract import extract
@@ -37,7 +38,12 @@ __all__ = ["main"]
 
 
 _TRACEBACK = "GROUPGLM_TRACEBACK"
-_RESUMED = ("bids", "fit", "permute")  # when run again, they skip finished results
+_RESUMED = (
+    "bids",
+    "confidence-sets",
+    "fit",
+    "permute",
+)  # when run again, they skip finished results
 
 
 class Terminated(KeyboardInterrupt):
@@ -154,6 +160,7 @@ def main() -> None:
 
 
 for command in (
-    bids, clusters, conjunction, demo, extract, fit, info, permute, plot, report, threshold,
+    bids, clusters, confidence_sets, conjunction, demo, extract, fit, info, permute, plot, report,
+    threshold,
 ):  # fmt: skip
     main.add_command(command)

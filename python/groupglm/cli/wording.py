@@ -68,6 +68,12 @@ _VALUES = {
 _OWN_ENTITIES = ("task", "contrast", "space", "session", "run")
 _OF_COMMAND = {
     "bids": {"model": "--group-model", "n_perm": "--permute"},
+    "confidence-sets": {
+        "alpha": "--alpha",
+        "level": "--level",
+        "n_bootstraps": "--n-bootstraps",
+        "units": "--level",
+    },
     "fit": {"n_perm": "--permute", "threshold": "--cluster-p"},
     "permute": {"threshold": "--cluster-p"},
     "plot": {

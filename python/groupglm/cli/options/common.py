@@ -201,7 +201,9 @@ cluster_p = click.option(
     help="Permute sizes and masses of clusters too, formed at this p of a voxel (place).",
 )
 seed = click.option(
-    "--seed", type=click.IntRange(min=0), help="Seed of the permutations; 0 by default."
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Seed of the permutations or bootstraps; 0 by default.",
 )
 background = click.option(
     "--background",

@@ -46,6 +46,7 @@ __all__ = [
     "StudyOptions",
     "check_zero_option",
     "fit_options",
+    "giving",
     "missing_option",
     "run_options",
     "study_options",
@@ -176,7 +177,7 @@ _FIT = (
 )
 
 
-def _giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
+def giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
     """Return a decorator that adds options to a command, in the order of its help."""
 
     def give(command: Command) -> Command:
@@ -187,9 +188,9 @@ def _giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
     return give
 
 
-run_options = _giving(_RUN)
-_of_study = _giving((*_STUDY, *_RUN))
-fit_options = _giving(_FIT)
+run_options = giving(_RUN)
+_of_study = giving((*_STUDY, *_RUN))
+fit_options = giving(_FIT)
 
 
 def study_options(command: Command) -> Command:

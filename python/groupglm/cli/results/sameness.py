@@ -32,6 +32,9 @@ _OPTIONS = {
     "ClusterThreshold": "--cluster-threshold",
     "Background": "--background",
     "Bounds": "--equivalence",
+    "Alpha": "--alpha",
+    "Level": "--level",
+    "NumberOfBootstraps": "--n-bootstraps",
     "Units": "the units of --equivalence",
     "Seed": "--seed",
 }
@@ -71,7 +74,7 @@ def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | Non
         return "from other contrasts"
     if found.get("Corrections") != wanted.get("Corrections"):
         return "with other corrections"
-    for key in ("Permutation", "Correction", "Equivalence", "Page"):
+    for key in ("Permutation", "Correction", "Equivalence", "ConfidenceSet", "Page"):
         changed = _changed(found.get(key), wanted.get(key))
         if changed:
             return f"with other settings ({changed})"
