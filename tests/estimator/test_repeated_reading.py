@@ -175,3 +175,22 @@ def test_memory_is_flat_in_images_and_visits(tmp_path: Path) -> None:
     assert many <= 1.1 * few + 6e6
     # A subject with 500 visits is read in batches too; its number of images makes one class more.
     assert long <= 1.6 * few + 6e6
+
+
+@pytest.mark.parametrize("covariance", ["random intercept", "nested"])
+def test_places_that_tell_no_variances_apart_are_counted(covariance: str) -> None:
+    """One second visit is left there, and a column differs within subjects."""
+    subjects = np.repeat(np.arange(12), 2)
+    visit = np.tile([0.0, 1.0], 12)
+    values = 5 + np.random.default_rng(0).normal(size=(24, *SHAPE))
+    values[(visit == 1) & (subjects > 0), :3] = np.nan
+    design = pd.DataFrame({"one": 1.0, "time": visit})
+    labels = {"subjects": subjects}
+    if covariance == "nested":
+        labels["families"] = subjects // 2
+    n, few = int(np.prod(SHAPE)), 3 * SHAPE[1] * SHAPE[2]
+    model = SecondLevelModel(image_of(np.ones(SHAPE)), model=RepeatedMeasures(covariance))
+    with pytest.warns(UserWarning, match=f"^at {few} of {n} voxels the images cannot tell the var"):
+        model.fit([image_of(image) for image in values], design_matrix=design, **labels)
+    z = np.asarray(model.compute_contrast("time").dataobj)
+    assert np.count_nonzero(np.isnan(z)) == few

@@ -18,6 +18,11 @@ r >= 0 of the intercepts' variances to the residual one.
   estimated at zero are left out, and if no other is left, df = n - rank.
 
 A missing value needs no special case: the model of a place is that of the rows it has.
+
+A place has no estimate unless rank X < rank [X F] < rank [X Z] < n: unless the design leaves
+something of the families, of the subjects within them, and a residual within subjects. Without the
+last the criterion is flat at large ratios: it tends to a constant as the residual variance tends to
+zero, and has no maximum at many places.
 """
 
 from __future__ import annotations
@@ -203,10 +208,11 @@ def fit_place(X: FloatArray, y: FloatArray, labels: Sequence[Any]) -> PlaceModel
     U, rank, df = basis.U, basis.U.shape[1], len(y) - basis.U.shape[1]
     if df <= len(labels):
         return None
+    ranks = [rank, *(rank_beside(U, np.asarray(own)[rows]) for own in reversed(labels)), len(y)]
+    if not all(np.diff(ranks) > 0):
+        return None
     K = linalg.null_space(U.T) if rank else np.eye(len(y))
     projected = [K.T @ part @ K for part in parts]
-    if np.linalg.matrix_rank([part.ravel() for part in projected], tol=1e-8) < len(parts):
-        return None
     u = K.T @ centred(U, y)
     within = line_of(u, np.eye(df), sum(projected[:-1], np.zeros((df, df))))[0]
     if not np.any(within.squares[within.d == 0] > 1e-25 * within.squares.sum()):
@@ -238,6 +244,13 @@ def fit_place(X: FloatArray, y: FloatArray, labels: Sequence[Any]) -> PlaceModel
         P=P,
         W=W,
     )
+
+
+def rank_beside(U: FloatArray, labels: npt.NDArray[Any]) -> int:
+    """Return the rank of a design, of orthonormal columns, beside the indicators of labels."""
+    Z = np.equal.outer(labels, np.unique(labels)).astype(np.float64)
+    left = U - Z @ (np.linalg.pinv(Z) @ U)
+    return Z.shape[1] + int(np.linalg.matrix_rank(left, tol=1e-5))
 
 
 def combined(factors: FloatArray, parts: Sequence[FloatArray]) -> FloatArray:

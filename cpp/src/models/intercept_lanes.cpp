@@ -1,32 +1,34 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/intercept_lanes.hpp"
 
+#include "models/varying_columns.hpp"
+
 namespace groupglm {
 
 namespace {
 
-// Below this share, what the rows say of the ratio is rounding.
-constexpr double kSmallestShare = 1e-10;
-
-// Whether the rows tell the two variances apart: whether K, on what the design leaves, is not the
-// same everywhere. At a ratio of 0, with a = tr(PK) and e = tr(PKPK): (n - p) e > a^2.
+// Whether the rows tell the two variances apart: whether the design leaves something of what
+// differs between subjects, tr(PKPK) > 0 at a ratio of 0, and a residual within them.
+//
+// Without the latter the criterion is flat at large ratios. What tells the variances apart is then
+// no more than that means of few images may differ by more than means of many.
 bool tells_apart(const VoxelShape& shape, const std::vector<double>& sizes) {
-  const auto df = static_cast<double>(shape.n_images - shape.rank());
-  if (!(df > 0.0)) return false;
   const Index r = shape.rank();
   MatrixXd m = MatrixXd::Zero(r, r);
   double whole = 0.0;
-  double a = 0.0;
   double e = 0.0;
   for (std::size_t k = 0; k < sizes.size(); ++k) {
     const MatrixXd gram = shape.u[k].transpose() * shape.u[k];
     m += sizes[k] * gram;
-    a += sizes[k] * (shape.n[k] - gram.trace());
     e += sizes[k] * sizes[k] * (shape.n[k] - 2.0 * gram.trace());
     whole += sizes[k] * sizes[k] * shape.n[k];
   }
   e += m.squaredNorm();
-  return e > kSmallestShare * whole && df * e - a * a > kSmallestShare * df * e;
+  if (!(e > kSmallestShare * whole)) return false;
+  const double n_within = shape.n.front();
+  if (n_within > static_cast<double>(r)) return true;
+  const MatrixXd& within = shape.u.front();
+  return n_within > static_cast<double>(n_varying(within.transpose() * within));
 }
 
 }  // namespace

@@ -247,7 +247,7 @@ class Task {
       for (Index j = 0; j < r; ++j) own -= basis_(i, j) * coefficients[at(j)];
       scatter += own * own;
     }
-    const bool can = complete_.tells_variances_apart() && n > r;
+    const bool can = complete_.tells_variances_apart();
     for (Index l = 0; l < count; ++l) count_subjects(complete_, r, voxels[l]);
     if (!can) {
       for (Index l = 0; l < count; ++l) out_.set_nan(voxels[l]);
@@ -301,7 +301,7 @@ class Task {
     if (r < r_all) deficient.emplace_back(v, back * own);
     const NestedRows held(q, tree_, present);
     count_subjects(held, r, v);
-    if (!held.tells_variances_apart() || n <= r) {
+    if (!held.tells_variances_apart()) {
       out_.set_nan(v);
       return;
     }

@@ -5,6 +5,8 @@
 #include <map>
 #include <utility>
 
+#include "models/varying_columns.hpp"
+
 namespace groupglm {
 
 using lanes::at;
@@ -79,7 +81,40 @@ NestedRows::NestedRows(const Eigen::Ref<const RowMatrix>& rows, const FamilyTree
 }
 
 bool NestedRows::tells_variances_apart() const {
-  return n_subjects() < n && n_families() < n_subjects();
+  const Index in_subjects = n - n_subjects();
+  const Index in_families = n_subjects() - n_families();
+  if (in_subjects == 0 || in_families == 0) return false;
+  // Whatever the columns are, they are too few.
+  if (std::min({in_subjects, in_families, n_families()}) > r) return true;
+  MatrixXd gram(r, r);
+  for (Index j = 0; j < r; ++j) {
+    for (Index k = 0; k <= j; ++k) gram(j, k) = gram(k, j) = within[at(packed(j, k))];
+  }
+  const Index of_subjects = n_varying(gram);
+  // The rows less their family's mean are those less their subject's mean, and these less that.
+  std::vector<std::vector<Index>> members(at(n_groups()));
+  for (Index s = 0; s < n_subjects(); ++s) members[at(group[at(s)])].push_back(s);
+  Index g = 0;
+  for (Index f = 0; f < n_families(); ++f) {
+    Eigen::RowVectorXd mean = Eigen::RowVectorXd::Zero(r);
+    double images = 0.0;
+    const Index first = g;
+    for (; g < family_end[at(f)]; ++g) {
+      mean += size[at(kind[at(g)])] * group_means.row(g);
+      images += size[at(kind[at(g)])] * n_of_group[at(g)];
+    }
+    mean /= images;
+    for (Index own = first; own < g; ++own) {
+      for (const Index member : members[at(own)]) {
+        const Eigen::RowVectorXd left = means.row(member) - mean;
+        gram += n_visits[at(member)] * left.transpose() * left;
+      }
+    }
+  }
+  const Index of_families = n_varying(gram);
+  // The rank of [X F] is the number of families and of_families, that of [X Z] likewise.
+  return n_families() + of_families > r && in_families + of_subjects > of_families &&
+         in_subjects > of_subjects;
 }
 
 }  // namespace groupglm

@@ -38,7 +38,8 @@ struct NestedRows {
   Index n_families() const { return static_cast<Index>(family_end.size()); }
   Index n_groups() const { return static_cast<Index>(kind.size()); }
   Index n_kinds() const { return static_cast<Index>(size.size()); }
-  /// Whether some subject has two images, and some family two subjects.
+  /// Whether the design leaves something of what differs between families, something of what
+  /// differs between subjects of a family, and a residual within subjects.
   bool tells_variances_apart() const;
 };
 

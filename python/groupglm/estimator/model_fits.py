@@ -220,6 +220,7 @@ def fit_kind(
     group = fit_group(interleaved(sources, beside), plan, options)
     check_beside(group, rows.labels or [source.name for source in sources])
     _report_without_freedom(group)
+    _report_unknown_variances(group)
     _, many = group.space.place_words
     options.progress.result(
         f"Computation of second level model done: {n_images} images at "
@@ -241,5 +242,23 @@ def _report_without_freedom(group: FittedGroup) -> None:
         warn_caller(
             f"{n_without} of {group.space.n_values} {many} have no residual degrees of freedom, "
             "because too few images have a value there: their statistics are NaN; leave out "
+            "images that cover little, or give " + argument("missing", "intersect")
+        )
+
+
+def _report_unknown_variances(group: FittedGroup) -> None:
+    """Warn of places whose images have degrees of freedom, but cannot tell variances apart."""
+    found = group.result.maps().get("residual_variance")
+    if found is None:
+        return
+    has_freedom = np.asarray(group.result.df_residual) > 0
+    n_unknown = np.count_nonzero(np.isnan(found()) & has_freedom)
+    if n_unknown:
+        _, many = group.space.place_words
+        warn_caller(
+            f"at {n_unknown} of {group.space.n_values} {many} the images cannot tell the variance "
+            "within subjects from that between them, so that variances and statistics there are "
+            "NaN: the design leaves nothing of what differs within subjects, or between them, in "
+            "the images with a value, or the images of each subject do not differ; leave out "
             "images that cover little, or give " + argument("missing", "intersect")
         )

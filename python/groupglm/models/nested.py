@@ -10,6 +10,7 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.errors import ArgumentError
+from groupglm.models.known_variances import n_varying, of_no_residual
 from groupglm.models.nested_fit import NestedFit, NestedNumbers, load_numbers
 from groupglm.models.ols import OLS, OlsAccumulator, OlsPlan, design_of_parts
 from groupglm.models.second_pass import TILE_BYTES, tiles_bytes
@@ -38,7 +39,7 @@ def prepare(
 ) -> NestedPlan:
     """Factorise a design, and refuse one that leaves a variance without information."""
     plan = OLS.prepare(X, column_names)
-    _refuse_unknown_variances(X, subjects)
+    _refuse_unknown_variances(plan, subjects)
     return NestedPlan(model, subjects, plan)
 
 
@@ -165,7 +166,7 @@ def _plan_of(
     return NestedPlan(model, subjects, OlsPlan(X, column_names, design_of_parts(design)))
 
 
-def _refuse_unknown_variances(X: Floats, subjects: SubjectRows) -> None:
+def _refuse_unknown_variances(plan: OlsPlan, subjects: SubjectRows) -> None:
     """Refuse labels and a design from which no data could tell one of the variances."""
     families = numbered(subjects.families or ())
     n_families = int(families.max()) + 1
@@ -182,19 +183,15 @@ def _refuse_unknown_variances(X: Floats, subjects: SubjectRows) -> None:
             "all images are of one family: a variance over families needs several",
             "take the covariance 'random intercept'",
         )
-    rank = _core.Design(X).rank
-    with_families = n_families + _rank_within(X, families)
-    with_subjects = subjects.n_subjects + _rank_within(X, subjects.number)
-    if with_families == rank:
+    basis = plan.design.basis()
+    with_families = n_families + n_varying(basis, families)
+    with_subjects = subjects.n_subjects + n_varying(basis, subjects.number)
+    if with_families == plan.rank:
         raise _of_columns("families", "family")
     if with_subjects == with_families:
         raise _of_columns("subjects", "subject")
-    if with_subjects == len(X):
-        raise ArgumentError.about(
-            "design_matrix",
-            "the design and the levels of the subjects leave no residual degree of freedom",
-            "give more images of a subject, or drop columns that differ between its images",
-        )
+    if with_subjects == len(plan.X):
+        raise of_no_residual(plan.X, subjects.number, plan.column_names)
 
 
 def _of_columns(name: str, one: str) -> ArgumentError:
@@ -204,19 +201,3 @@ def _of_columns(name: str, one: str) -> ArgumentError:
         f"variance over {name} is left to estimate",
         f"drop these columns: the model gives each {one} a level of its own",
     )
-
-
-def _rank_within(X: Floats, number: Integers) -> int:
-    """Return the rank of the columns less their means over the rows of each number."""
-    largest = np.abs(X).max(axis=0)
-    X = X / np.where(largest > 0, largest, 1.0)
-    counts = np.bincount(number)[:, None]
-    means = np.zeros((len(counts), X.shape[1]))
-    np.add.at(means, number, X)
-    left = X - (means / counts)[number]
-    size = np.linalg.norm(left, axis=0)
-    varying = left[:, size > 1e-12 * np.sqrt(len(X))]
-    if not varying.size:
-        return 0
-    unit = varying / np.linalg.norm(varying, axis=0)
-    return int(np.linalg.matrix_rank(unit, tol=_core.RANK_TOLERANCE * np.sqrt(len(X))))

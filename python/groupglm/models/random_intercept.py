@@ -16,6 +16,7 @@ from groupglm import _core
 from groupglm.design.collinearity import quote_names
 from groupglm.errors import ArgumentError, in_quotes
 from groupglm.messages import argument
+from groupglm.models.known_variances import SMALLEST_SHARE, n_varying, of_no_residual
 from groupglm.models.ols import STATE_TYPES, checked_design, design_of_parts
 from groupglm.models.random_intercept_fit import STATE_NAMES, RandomInterceptFit
 from groupglm.runtime.array_archives import check_type
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 __all__ = ["RandomInterceptPlan", "RepeatedAccumulator", "load", "prepare"]
-
-_SMALLEST_SHARE = 1e-10
-"""Below this, what the design leaves to tell the variances apart is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,20 +216,17 @@ def prepare(
 def _refuse_one_variance(
     design: _core.Design, rows: SubjectRows, X: Floats, column_names: tuple[str, ...]
 ) -> None:
-    """Refuse a design that leaves nothing to tell the two variances apart.
+    """Refuse a design that leaves nothing between subjects, or no residual within them.
 
-    With K = ZZ', Z the subjects' indicators, and P the projection on what the design leaves, the
-    images tell the variances apart unless PKP is a multiple of P: unless (n - p) tr(PKPK) =
-    tr(PK)^2.
+    With K = ZZ', Z the subjects' indicators, and P the projection on what the design leaves,
+    nothing is left between subjects if tr(PKPK) = 0.
     """
-    starts = rows.ends - rows.sizes
-    sums = np.add.reduceat(design.basis(), starts, axis=0)  # Z'U, (n_subjects, rank)
+    basis = design.basis()
+    sums = np.add.reduceat(basis, rows.ends - rows.sizes, axis=0)  # Z'U, (n_subjects, rank)
     sizes = rows.sizes.astype(np.float64)
-    df = float(sizes.sum()) - design.rank
-    trace = float(sizes.sum() - np.sum(sums**2))
     gram = sums.T @ sums
     square = float(np.sum(sizes**2) - 2 * np.sum(sizes[:, None] * sums**2) + np.sum(gram**2))
-    if square <= _SMALLEST_SHARE * float(np.sum(sizes**2)):
+    if square <= SMALLEST_SHARE * float(np.sum(sizes**2)):
         between = _between_subjects(rows, X, column_names)
         raise ArgumentError.about(
             "design_matrix",
@@ -241,14 +236,8 @@ def _refuse_one_variance(
             "drop the columns of the subjects, for which the random intercept stands, or keep them "
             "and take " + argument("model", "ols"),
         )
-    if df * square - trace**2 <= _SMALLEST_SHARE * df * square:
-        raise ArgumentError.about(
-            "design_matrix",
-            f"the design matrix of rank {design.rank} leaves the variance between subjects and "
-            f"that within them to be told apart by nothing: {len(X)} images of {rows.n_subjects} "
-            "subjects",
-            "add images, or drop columns",
-        )
+    if len(X) - rows.n_subjects <= n_varying(basis, rows.number[rows.order]):
+        raise of_no_residual(X, rows.number, column_names)
 
 
 def _between_subjects(rows: SubjectRows, X: Floats, column_names: tuple[str, ...]) -> list[str]:

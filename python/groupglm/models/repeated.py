@@ -117,8 +117,12 @@ class RepeatedMeasures:
       fit says: nothing else changes.
 
     Missing values are left out place by place: the numbers are those of the images that are there.
-    A place has none (NaN) if they cannot tell the two variances apart, or if images of a subject do
-    not differ beside the design (:math:`\lambda > 10^9`), so that the likelihood has no maximum.
+    A place has none (NaN) if they cannot tell the two variances apart, which are all places with
+    the same images alike: if the design leaves nothing of what differs between subjects, or if the
+    design and the levels of the subjects leave no residual degree of freedom (a second visit of one
+    subject and a column for time). Nor has it any if images of a subject do not differ beside the
+    design (:math:`\lambda > 10^9`), so that the likelihood has no maximum. The estimator warns of
+    the number of such places.
 
     With "sandwich", coefficients b are those of ordinary least squares, with residuals e. An
     estimate :math:`c'b` weighs the images of subject s by :math:`a_s`; its variance is

@@ -62,8 +62,9 @@ inline constexpr Index kNestedCounts = 5;
 /// The fit of y (n, n_voxels), any strides; NaN is missing, and a voxel's numbers are those of its
 /// own images. numbers: (layout.rows(), n_voxels); counts: (kNestedCounts, n_voxels); row_space
 /// gets for each voxel whose images leave the design a lower rank its number in `deficient` and the
-/// projector (r, r) onto the combinations that remain. Voxels without a residual degree of freedom,
-/// or whose images are one a subject or of one subject a family, have NaN. No value is infinite.
+/// projector (r, r) onto the combinations that remain. Voxels whose images cannot tell one of the
+/// variances, because the design and the other levels leave nothing of it, have NaN. No value is
+/// infinite.
 struct Deficient {
   std::vector<std::int64_t> voxel;
   std::vector<double> projector;  // (voxels, r, r)

@@ -25,8 +25,10 @@
 // of the criterion; at a ratio of 0 they are n - p (Giesbrecht & Burns, Biometrics 41:477, 1985;
 // of several rows Fai & Cornelius, J. Stat. Comput. Simul. 54:363, 1996).
 //
-// Voxels whose rows cannot tell the two variances apart have NaN, and so have those where the
-// criterion falls up to a ratio of 1e9: images of a subject do not differ there beside the design.
+// Voxels whose rows cannot tell the two variances apart have NaN: where the design and the levels
+// of the subjects leave no residual, or the design leaves nothing of the subjects' levels. So have
+// those where the criterion falls up to a ratio of 1e9: images of a subject do not differ there
+// beside the design.
 //
 // Time: 235,375 voxels, four columns and subjects of two sizes take some 0.2 s of one processor
 // with AVX2, of which four fifths are the search: 42 ratios, of some 75 multiply-adds each, which
