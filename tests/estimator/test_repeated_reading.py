@@ -185,7 +185,7 @@ def test_places_that_tell_no_variances_apart_are_counted(covariance: str) -> Non
     values = 5 + np.random.default_rng(0).normal(size=(24, *SHAPE))
     values[(visit == 1) & (subjects > 0), :3] = np.nan
     design = pd.DataFrame({"one": 1.0, "time": visit})
-    labels = {"subjects": subjects}
+    labels: dict[str, Any] = {"subjects": subjects}
     if covariance == "nested":
         labels["families"] = subjects // 2
     n, few = int(np.prod(SHAPE)), 3 * SHAPE[1] * SHAPE[2]

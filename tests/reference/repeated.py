@@ -250,7 +250,7 @@ def rank_beside(U: FloatArray, labels: npt.NDArray[Any]) -> int:
     """Return the rank of a design, of orthonormal columns, beside the indicators of labels."""
     Z = np.equal.outer(labels, np.unique(labels)).astype(np.float64)
     left = U - Z @ (np.linalg.pinv(Z) @ U)
-    return Z.shape[1] + int(np.linalg.matrix_rank(left, tol=1e-5))
+    return int(Z.shape[1] + np.linalg.matrix_rank(left, tol=1e-5))
 
 
 def combined(factors: FloatArray, parts: Sequence[FloatArray]) -> FloatArray:
