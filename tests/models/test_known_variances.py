@@ -7,6 +7,7 @@ rank X < rank [X F] < rank [X Z] < n. All places that have the same images are a
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from groupglm import fit_repeated
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, RankDeficientWarning
 from reference import repeated as reference
 
 Floats = npt.NDArray[np.float64]
@@ -136,3 +137,52 @@ def test_subjects_of_a_family_that_the_design_stands_for_have_no_variance() -> N
     )
     with pytest.raises(ArgumentError, match="columns that stand for all subjects"):
         own.fit(Y, nested=True, rows=keep)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_place_has_numbers_where_a_fit_of_its_images_is_not_refused(nested: bool) -> None:
+    """The rule for the images of a place, which is compiled, is that for a whole design."""
+    n_places, n_unknown = 0, 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        n_subjects = int(rng.integers(4, 9))
+        sizes = rng.integers(1, 4, n_subjects)
+        sizes[:2] = np.maximum(sizes[:2], 2)
+        subjects = np.repeat(np.arange(n_subjects), sizes)
+        n = len(subjects)
+        families = rng.integers(0, max(2, n_subjects // 2), n_subjects)[subjects]
+        columns = [
+            rng.normal(size=n_subjects)[subjects],
+            rng.normal(size=n),
+            np.concatenate([np.arange(size) for size in sizes]).astype(float),
+            (families == 0).astype(float),
+            1e6 * rng.normal(size=n_subjects)[subjects] + rng.normal(size=n),
+        ]
+        chosen = rng.integers(0, len(columns), int(rng.integers(0, 4)))
+        X = np.column_stack([np.ones(n), *(columns[number] for number in chosen)])
+        Y = rng.normal(size=(n, 8))
+        Y[rng.random(Y.shape) < 0.35] = np.nan
+
+        def variance(rows: Any, values: Floats) -> Floats:
+            options: dict[str, Any] = {}
+            if nested:
+                options = {"covariance": "nested", "families": families[rows]}  # noqa: B023
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RankDeficientWarning)
+                fit = fit_repeated(X[rows], values, subjects[rows], n_threads=1, **options)  # noqa: B023
+            return np.asarray(fit.residual_variance)
+
+        Y[:, 7] = rng.normal(size=n)  # the design is that of all images
+        try:
+            found = variance(np.arange(n), Y)
+        except ArgumentError:
+            continue
+        for place, own in enumerate(found[:7]):
+            rows = np.flatnonzero(~np.isnan(Y[:, place]))
+            try:
+                wanted = variance(rows, Y[rows][:, [place]])[0]
+            except ArgumentError:
+                wanted = np.nan
+            np.testing.assert_allclose(own, wanted, rtol=1e-6, err_msg=f"{seed}, {place}")
+            n_places, n_unknown = n_places + 1, n_unknown + bool(np.isnan(wanted))
+    assert 20 < n_unknown < n_places - 20
