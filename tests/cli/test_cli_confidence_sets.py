@@ -38,7 +38,8 @@ def made(study: Path) -> Path:
 def test_maps_are_those_of_the_model(study: Path, made: Path) -> None:
     paths, design = design_of(study)
     model = SecondLevelModel(study / "mask.nii.gz").fit(paths, design_matrix=design)
-    for label, level, units in (("CohenD0p4", 0.4, "cohen_d"), ("Effectm0p01", -0.01, "effect")):
+    cases: Any = (("CohenD0p4", 0.4, "cohen_d"), ("Effectm0p01", -0.01, "effect"))
+    for label, level, units in cases:
         found = model.compute_confidence_sets(
             "patient", level=level, units=units, n_bootstraps=200, random_state=3
         )

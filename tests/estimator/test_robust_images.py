@@ -10,6 +10,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from groupglm import Robust, SecondLevelModel, fit_robust, non_parametric_inference
 
@@ -54,6 +55,19 @@ def test_other_models_have_no_such_weights() -> None:
     for name in ("mean_weights_", "converged_", "iterations_", "mean_weight_"):
         with pytest.raises(AttributeError, match="fit the model 'robust'"):
             getattr(fitted, name)
+
+
+@pytest.mark.parametrize("kind", ["cohen_d", "hedges_g_ci_low", "partial_r", "log_bayes_factor"])
+def test_effect_sizes_are_refused_by_name_and_the_interval_is_not(kind: str) -> None:
+    fitted = SecondLevelModel(MASK, model="robust").fit(images(), design_matrix=DESIGN)
+    with pytest.raises(ValueError, match=f"'{kind}' is not defined for the model 'robust': [a-z]"):
+        fitted.compute_contrast("intercept", output_type=kind)
+    low, effect, variance = (
+        fitted.compute_contrast("intercept", output_type=kind).get_fdata()
+        for kind in ("ci_low", "effect_size", "effect_variance")
+    )
+    wanted = effect - stats.t.isf(0.025, N - 1) * np.sqrt(variance)
+    np.testing.assert_allclose(low, wanted, rtol=1e-5, atol=1e-5)  # of maps in float32
 
 
 def test_permutations_are_refused_by_name() -> None:

@@ -14,6 +14,7 @@ __all__ = [
     "OF_LEAST_SQUARES",
     "OF_MIXED",
     "OF_REPEATED",
+    "OF_ROBUST",
     "OF_SANDWICH",
     "OF_UNEQUAL",
     "OF_WEIGHTS",
@@ -160,5 +161,19 @@ _NO_VARIANCE = (
     "divide by; take 'ci_low' and 'ci_high', or a random intercept"
 )
 OF_SANDWICH = EffectSizeRules(_NO_VARIANCE, _NO_VARIANCE, _NO_VARIANCE, _ONE_VARIANCE, _OF_SUBJECTS)
+
+_NO_SD = (
+    "the scale of robust regression tells how precise its coefficients are, and is no standard "
+    "deviation of the images, of which it counts some less; take 'ci_low' and 'ci_high', or fit "
+    "the model 'ols'"
+)
+OF_ROBUST = EffectSizeRules(
+    _NO_SD,
+    _NO_SD,
+    "it is a share of a sum of squares, which robust regression does not make smallest; take "
+    "'ci_low' and 'ci_high', or fit the model 'ols'",
+    _ONE_VARIANCE,
+    "the residuals of images that it does not count would be flipped too; fit the model 'ols'",
+)
 
 OF_Z = EffectSizeRules(_KNOWN, _KNOWN, _KNOWN, _ONE_VARIANCE)
