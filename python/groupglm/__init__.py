@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from groupglm.models.robust_arrays import fit_robust
     from groupglm.models.unequal import UnequalVariances
     from groupglm.models.weighted_arrays import fit_weighted
+    from groupglm.report.view import view_map
     from groupglm.spaces.smoothing import smooth_img
     from groupglm.spaces.surface.maps import SurfaceMaps
     from groupglm.spaces.volume.arithmetic import math_img
@@ -84,6 +85,7 @@ __all__ = [
     "smooth_img",
     "threshold_stats_img",
     "true_discovery_bounds",
+    "view_map",
 ]
 
 _HOME = {
@@ -124,6 +126,7 @@ _HOME = {
     "smooth_img": "groupglm.spaces.smoothing",
     "threshold_stats_img": "groupglm.inference.thresholds",
     "true_discovery_bounds": "groupglm.inference.all_resolution",
+    "view_map": "groupglm.report.view",
 }
 
 

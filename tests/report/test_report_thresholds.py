@@ -22,7 +22,8 @@ from groupglm.design.hypotheses import Hypothesis
 from groupglm.plotting.volume.volumes import Volume
 from groupglm.report.findings import Finding, find
 from groupglm.report.options import ReportOptions
-from groupglm.report.volume.viewer import map_payload
+from groupglm.report.viewer_maps import Viewed
+from groupglm.report.volume.viewer import finding_payload
 from reference.lesions import AFFINE, NO_PATIENT, SHAPE, expected_infinities, lesion_maps
 
 nib: Any = nibabel  # typed only in part
@@ -194,7 +195,8 @@ def test_a_long_table_is_cut_and_says_so(model: SecondLevelModel) -> None:
 def test_the_viewer_tells_infinite_missing_and_finite_apart(model: SecondLevelModel) -> None:
     finding = _finding(model)
     mask = Volume(np.ones(SHAPE, np.uint8), AFFINE)
-    payload = map_payload(finding, "group", mask, [finding.threshold])
+    viewed = Viewed.of_finding(finding, "group", [finding.threshold])
+    payload = finding_payload(finding, viewed, mask)
     text = json.dumps(payload, allow_nan=False)  # a browser reads no other numbers
     stored = np.frombuffer(zlib.decompress(base64.b64decode(json.loads(text)["data"])), "<i2")
     stored = stored.reshape(payload["shape"], order="F")

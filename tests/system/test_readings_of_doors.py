@@ -221,6 +221,10 @@ ROWS: dict[str, dict[str, Row]] = {
             lambda w: groupglm.threshold_stats_img(w.z, small_volume=w.mask), 0, MASK | Z
         ),
     },
+    "groupglm.view_map": {
+        "volume": Row(lambda w: groupglm.view_map(w.z), 0, Z),
+        "surface": Row(lambda w: groupglm.view_map(**_drawn_surface())),
+    },
     "groupglm.conjunction_img": {
         "one map twice": Row(
             lambda w: groupglm.conjunction_img([w.z, w.z], w.mask),
@@ -400,6 +404,18 @@ ROWS: dict[str, dict[str, Row]] = {
             ),
             0,
             {**Z_OF_RESULTS, "results/mask.nii.gz": 1},
+        )
+    },
+    "groupglm view": {
+        "twice": Row(
+            lambda w: w.twice(
+                lambda out: w.run(
+                    "view", f"{w.folder}/{next(iter(Z_OF_RESULTS))}", "--output", out
+                ),
+                "z.html",
+            ),
+            0,
+            Z_OF_RESULTS,
         )
     },
     "groupglm extract": {

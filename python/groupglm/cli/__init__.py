@@ -29,6 +29,7 @@ from groupglm.cli.commands.permute import permute
 from groupglm.cli.commands.plot import plot
 from groupglm.cli.commands.report import report
 from groupglm.cli.commands.threshold import threshold
+from groupglm.cli.commands.view import view
 from groupglm.cli.options.typed_command import keep_command, typed_command
 from groupglm.cli.wording import in_words
 from groupglm.errors import printable
@@ -161,6 +162,6 @@ def main() -> None:
 
 for command in (
     bids, clusters, confidence_sets, conjunction, demo, extract, fit, info, permute, plot, report,
-    threshold,
+    threshold, view,
 ):  # fmt: skip
     main.add_command(command)

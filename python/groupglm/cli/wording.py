@@ -92,6 +92,12 @@ _OF_COMMAND = {
         "vmax": "--vmax",
     },
     "threshold": {"threshold": "--at"},
+    "view": {
+        "bg_img": "--background",
+        "bg_map": "--background",
+        "stat_map_img": "MAP",
+        "threshold": "--threshold",
+    },
 }
 # Options without a value, by the argument and its value.
 _FLAGS = {

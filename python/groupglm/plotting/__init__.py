@@ -62,6 +62,9 @@ _absent = absent_names(
     {
         "plot_design_matrix_correlation": "groupglm.plotting.plot_design_correlation draws it",
         "plot_*": _BESIDE,
+        "view_img": "groupglm.view_map shows volumes and surfaces",
+        "view_surf": "groupglm.view_map shows volumes and surfaces",
+        "view_img_on_surf": "groupglm.view_map shows maps of surfaces, and no volume on them",
         "view_*": _BESIDE,
         "find_*": _BESIDE,
         "cm": "every function takes a colour map of matplotlib",

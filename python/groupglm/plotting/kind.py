@@ -33,11 +33,14 @@ class DrawnKind:
         one is an F below its median.
     threshold : float, str or None
         From which size on values are drawn. Without a threshold of the caller's, every p-value is.
+    holds : str, optional
+        The kind of values, such as "z" or "logp"; None if it is not known.
     """
 
     label: str
     one_tail: bool = False
     threshold: float | str | None = None
+    holds: str | None = None
 
 
 def kind_of(image: ImageLike, threshold: float | str | None, label: str | None) -> DrawnKind:
@@ -65,7 +68,7 @@ def kind_of(image: ImageLike, threshold: float | str | None, label: str | None) 
         label = _UNKNOWN
     if label is None:
         label = kind if kind in _SYMBOLS else scale.statistic.words
-    return DrawnKind(label, one_tail, threshold)
+    return DrawnKind(label, one_tail, threshold, None if scale.conflict is not None else kind)
 
 
 def _is_noise(threshold: float | str | None) -> bool:

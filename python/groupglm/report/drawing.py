@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, cast
 
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, warn_caller
 from groupglm.runtime.rounding import span
 
 if TYPE_CHECKING:
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from groupglm.report.contrast_results import ContrastResults, Result
     from groupglm.report.figures import Picture
     from groupglm.report.options import ReportOptions
+    from groupglm.report.view import AskedView
 
-__all__ = ["Drawing", "checked_views", "drawing_of"]
+__all__ = ["Drawing", "checked_views", "drawing_of", "viewer_of"]
 
 # The folder of each kind of data that can be drawn, by its spaces' tag. Each has the functions
-# `drawing_of` and `checked_views`, which the functions of these names here call.
+# `drawing_of` and `checked_views`, and one whose data have places `viewer_of`; the functions of
+# these names here call them.
 _FOLDERS = {
     "volume": "groupglm.report.volume",
     "hemisphere": "groupglm.report.surface",
@@ -115,3 +117,15 @@ def checked_views(tag: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if folder is None:
         return {}
     return cast("dict[str, Any]", importlib.import_module(folder).checked_views(given))
+
+
+def viewer_of(asked: AskedView, tag: str) -> tuple[dict[str, Any], str]:
+    """Return the viewer of maps of a kind of data, as `Drawing.viewer` does, and a note on it."""
+    module = importlib.import_module(_FOLDERS[tag]) if tag in _FOLDERS else None
+    if not hasattr(module, "viewer_of"):
+        raise ArgumentError.about(
+            "stat_map_img",
+            "stat_map_img holds regions, which have no place in a brain",
+            "draw them with groupglm.plotting.plot_regions",
+        )
+    return cast("tuple[dict[str, Any], str]", module.viewer_of(asked))

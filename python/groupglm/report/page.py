@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import datetime
-import importlib.resources
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import Markup
 
 from groupglm.errors import printable
 from groupglm.group.image_names import subject_names
@@ -28,6 +26,7 @@ from groupglm.report.heterogeneity import heterogeneity_section
 from groupglm.report.methods import Methods
 from groupglm.report.peak_pictures import places_of
 from groupglm.report.permuted_findings import find_permuted
+from groupglm.report.rendering import render
 from groupglm.report.robust_section import robust_section
 from groupglm.report.script import python_script
 from groupglm.report.small_forests import MOST_LINES
@@ -147,7 +146,7 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> tu
         "parameters": _all_parameters(request.corrections),
         "made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
-    return _render("page.html.j2", context), methods
+    return render("page.html.j2", context), methods
 
 
 def _with_small_forests(
@@ -173,7 +172,7 @@ def build_page_without_results(
         "parameters": {name: redo.shown(value) for name, value in model_parameters.items()},
         "viewer": None,
     }
-    return _render("empty.html.j2", context)
+    return render("empty.html.j2", context)
 
 
 def _methods(
@@ -205,31 +204,3 @@ def _all_parameters(corrections: Sequence[ReportOptions]) -> dict[str, str]:
         for name in ("height_control", "alpha"):
             parameters[name] = redo.shown([getattr(own, name) for own in corrections])
     return parameters
-
-
-def _render(template: str, context: Mapping[str, Any]) -> str:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    folder = importlib.resources.files("groupglm.report")
-
-    def read(name: str) -> str:
-        return folder.joinpath(*name.split("/")).read_text(encoding="utf-8")
-
-    environment = Environment(
-        loader=FunctionLoader(read),
-        autoescape=True,  # whatever the name of a template
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    files = {"style": ["templates/style.css"], "program": ["templates/page.js"]}
-    if context["viewer"] is not None:
-        files["views"] = ["templates/viewer.js", *context["viewer"]["programs"]]
-    parts = {
-        name: Markup("".join(read(file) for file in own))  # noqa: S704  (our own files)
-        for name, own in files.items()
-    }
-    text = environment.get_template(f"templates/{template}").render(**context, **parts)
-    # Lone surrogates, which no page can hold, stand for file names that are not UTF-8. HTML text
-    # cannot hold control characters of names either; programs and maps on the page have none.
-    return printable(text.encode("utf-8", "backslashreplace").decode("utf-8"))

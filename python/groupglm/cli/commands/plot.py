@@ -19,7 +19,7 @@ from groupglm.cli.options.geometry import (
     surfaces_option,
 )
 from groupglm.cli.options.paths import TO_FILE
-from groupglm.cli.options.pictures import Picture, picture_options
+from groupglm.cli.options.pictures import MOST_MAPS, Picture, picture_options
 from groupglm.cli.results.derived_files import Made
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["plot"]
 
 _ENDINGS = (".png", ".svg", ".pdf")
-_MOST_MAPS = 24
 
 
 @click.command(short_help="Draw maps to a picture file.")
@@ -69,8 +68,8 @@ def plot(
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
     terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
-    if len(maps) > _MOST_MAPS:
-        raise click.UsageError(f"{len(maps)} maps are given; {_MOST_MAPS} are the most.")
+    if len(maps) > MOST_MAPS:
+        raise click.UsageError(f"{len(maps)} maps are given; {MOST_MAPS} are the most.")
     picture = Picture(of_picture)
     options = {**picture.facts(), **mesh_facts(surfaces, None)}
     made = Made(output, maps[0], options, maps[1:])

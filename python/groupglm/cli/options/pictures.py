@@ -18,7 +18,7 @@ from groupglm.cli.options.paths import FILE
 if TYPE_CHECKING:
     from groupglm.plotting.sheet.asked import Asked, Peaks
 
-__all__ = ["Picture", "picture_options"]
+__all__ = ["MOST_MAPS", "Picture", "map_names", "picture_options", "title", "view_threshold"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -70,18 +70,23 @@ def _number(text: str) -> float:
         return math.nan
 
 
+MOST_MAPS = 24
+"""How many maps a picture or a page may have."""
+
+view_threshold = click.option(
+    "--threshold",
+    type=_Threshold(),
+    help="Show values beyond this size, or beyond that percentage of all sizes; by default all but "
+    "zero.",
+)
+title = click.option("--title", help="Heading of the picture or page.")
 of_pictures = (
     click.option(
         "--kind",
         type=click.Choice(_KINDS),
         help="Kind of picture; by default slices of volumes, and surfaces.",
     ),
-    click.option(
-        "--threshold",
-        type=_Threshold(),
-        help="Draw values beyond this size, or beyond that percentage of all sizes; by default all "
-        "but zero.",
-    ),
+    view_threshold,
     click.option(
         "--vmax",
         type=click.FloatRange(min=0, min_open=True),
@@ -122,7 +127,7 @@ of_pictures = (
         help="Where to cut, in mm: x,y,z for ortho, several places along x, y or z; by default "
         "through the peaks of --peaks, or the largest values.",
     ),
-    click.option("--title", help="Heading of the picture."),
+    title,
     click.option("--colorbar/--no-colorbar", default=True, help="Whether to draw the scale."),
     click.option(
         "--dpi",
@@ -187,7 +192,7 @@ class Picture:
         limit = given["outline_threshold"]
         return Asked(
             maps,
-            _map_names(maps),
+            map_names(maps),
             given["kind"],
             NOISE if given["threshold"] is None else given["threshold"],
             given["vmax"],
@@ -225,7 +230,7 @@ def _contrast(path: Path) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def _map_names(paths: tuple[Path, ...]) -> tuple[str, ...]:
+def map_names(paths: tuple[Path, ...]) -> tuple[str, ...]:
     """Return the contrast of each map; the name of its file where this tells them apart better."""
     contrasts = [_contrast(path) for path in paths]
     return tuple(

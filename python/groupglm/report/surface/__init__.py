@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from groupglm.report.surface.drawing import drawing_of
+from groupglm.report.surface.view import viewer_of
 from groupglm.report.surface.views import checked_views
 
-__all__ = ["checked_views", "drawing_of"]
+__all__ = ["checked_views", "drawing_of", "viewer_of"]

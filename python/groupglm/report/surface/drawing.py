@@ -18,7 +18,7 @@ from groupglm.plotting.surface.shading import Shading
 from groupglm.report.drawing import Drawing
 from groupglm.report.figures import DPI, Picture, picture
 from groupglm.report.map_scales import amounts, scale_of_survivors, scale_without_threshold
-from groupglm.report.surface.viewer import Vertices, meshes_payload
+from groupglm.report.surface.viewer import SECTION, Vertices, meshes_payload
 from groupglm.report.surface.voxels import VoxelDrawing
 from groupglm.report.viewer_maps import map_payloads
 from groupglm.report.words import listed
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from groupglm.report.contrast_results import ContrastResults, Result
     from groupglm.report.options import ReportOptions
 
-__all__ = ["SurfaceDrawing", "drawing_of"]
+__all__ = ["SurfaceDrawing", "drawing_of", "shading_given"]
 
 _VIEWS = ("lateral", "medial")
 _OUTSIDE = 0.16  # how bright a vertex outside the mask is
@@ -60,7 +60,7 @@ class SurfaceDrawing(Drawing):
     ) -> None:
         super().__init__(group)
         self._hemispheres = hemispheres
-        self._shading = Shading.of(_background(options))
+        self._shading = Shading.of(shading_given(options.bg_img))
         members = members_of(group.space)
         voxels = [(own, at) for own, at in members if isinstance(own, VolumeSpace)]
         self._voxels = [VoxelDrawing(own, at) for own, at in voxels]
@@ -153,10 +153,10 @@ class SurfaceDrawing(Drawing):
         vertices = Vertices(self._hemispheres)
         sifts = any(one.cluster_threshold > 1 for own in contrasts for one in own.findings)
         return {
-            "section": "surface/viewer.html.j2",
-            "programs": ["surface/hemisphere.js", "surface/viewer.js"],
+            **SECTION,
+            "choice": "Contrast",
             "background": meshes_payload(self._hemispheres, self._shades, with_areas=sifts),
-            "maps": map_payloads(contrasts, vertices.map_payload),
+            "maps": map_payloads(contrasts, vertices.finding_payload),
         }
 
     @property
@@ -195,13 +195,9 @@ def drawing_of(group: FittedGroup, options: ReportOptions) -> Drawing:
     return SurfaceDrawing(group, options, hemispheres)
 
 
-def _background(options: ReportOptions) -> Any:
-    """Return what the user gave for the shades; the template of volumes is no surface."""
-    given = options.bg_img
-    return "auto" if isinstance(given, str) and given == _OF_VOLUMES else given
-
-
-_OF_VOLUMES = "MNI152TEMPLATE"
+def shading_given(bg_img: Any) -> Any:
+    """Return what a user gave for the shades; the template of volumes is no surface."""
+    return "auto" if isinstance(bg_img, str) and bg_img == "MNI152TEMPLATE" else bg_img
 
 
 def _facts(group: FittedGroup) -> list[tuple[str, str]]:

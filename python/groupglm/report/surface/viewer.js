@@ -93,7 +93,9 @@
   }
 
   // Without WebGL 2: the pictures of each contrast, chosen as the viewer's maps are.
-  function showStills(why) {
+  function showStills(reason) {
+    const some = document.querySelector("#map-0 img") !== null;
+    const why = reason + (some ? ": these are the still pictures." : ".");
     for (const part of document.querySelectorAll("#viewer .needs-webgl")) part.hidden = true;
     readout.textContent = why;
     const still = byId("viewer-still");
@@ -115,11 +117,11 @@
   }
 
   if (typeof DecompressionStream === "undefined") {
-    showStills("This browser is too old for the viewer: these are the still pictures.");
+    showStills("This browser is too old for the viewer");
     return;
   }
   if (!document.createElement("canvas").getContext("webgl2")) {
-    showStills("This browser offers no WebGL 2 to turn the surfaces: these are the still pictures.");
+    showStills("This browser offers no WebGL 2 to turn the surfaces");
     return;
   }
   const scene = json("viewer-background");
@@ -131,7 +133,7 @@
       first += own.n_vertices;
     }
   } catch (error) {
-    showStills(`The surfaces cannot be drawn here (${error.message}): these are the still pictures.`);
+    showStills(`The surfaces cannot be drawn here (${error.message})`);
     return;
   }
   const colours = Uint8Array.from(atob(scene.colours), (letter) => letter.charCodeAt(0));

@@ -9,8 +9,8 @@ import numpy as np
 
 from groupglm.plotting.surface.painting import DARKEST, LAMP
 from groupglm.report.viewer_maps import (
+    Viewed,
     colours_payload,
-    map_facts,
     packed,
     shown_values,
     stored_values,
@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from groupglm.plotting.surface.hemispheres import Hemisphere
     from groupglm.report.findings import Finding
 
-__all__ = ["Vertices", "meshes_payload"]
+__all__ = ["SECTION", "Vertices", "meshes_payload"]
+
+SECTION = {
+    "section": "surface/viewer.html.j2",
+    "programs": ["surface/hemisphere.js", "surface/viewer.js"],
+}
+"""The files of the viewer."""
 
 _LEVELS = 4095
 """Steps across a mesh, to which coordinates are rounded: some 0.04 mm on a brain."""
@@ -120,23 +126,28 @@ class Vertices:
         return None
 
     def map_payload(
-        self, finding: Finding, name: str, thresholds: Sequence[float], shared: int | None
+        self, row: NDArray[Any], viewed: Viewed, places: Sequence[int], shared: int | None
     ) -> dict[str, Any]:
-        """Return a map for the viewer: z scores, or -log10 p of a permutation test."""
-        row = shown_values(finding)
+        """Return a map for the viewer; `places` of the row are its peaks, the highest first."""
         values = np.concatenate([one.spread(row) for one in self._hemispheres])
-        payload = map_facts(finding, name, values)
-        payload["rows"] = [self.number(int(place)) for place in finding.places]
-        payload["peak"] = self._peak(finding, values)
+        payload = {**viewed.facts(values), "peak": self._peak(places, values)}
         if shared is not None:
             return {**payload, "values_of": shared}
-        stored = stored_values(values, self._inside, payload["step"], thresholds)
+        stored = stored_values(values, self._inside, payload["step"], viewed.limits)
         return {**payload, "data": packed(stored)}
 
-    def _peak(self, finding: Finding, values: NDArray[np.float64]) -> int | None:
+    def finding_payload(
+        self, finding: Finding, viewed: Viewed, shared: int | None
+    ) -> dict[str, Any]:
+        """Return the map of a finding for the viewer, and the vertices of its table's rows."""
+        peaks = [peak.place for peak in finding.peaks]
+        payload = self.map_payload(shown_values(finding), viewed, peaks, shared)
+        return {**payload, "rows": [self.number(int(place)) for place in finding.places]}
+
+    def _peak(self, places: Sequence[int], values: NDArray[np.float64]) -> int | None:
         """Return the vertex of the first peak; that of the largest value if no peak is a vertex."""
-        for peak in finding.peaks:
-            number = self.number(peak.place)
+        for place in places:
+            number = self.number(place)
             if number is not None:
                 return number
         known = np.nan_to_num(np.abs(values), nan=-1.0)

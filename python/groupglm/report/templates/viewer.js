@@ -100,11 +100,11 @@ class MapViewer {
     let what;
     if (map.unit === "p") {
       const side = state[index] ? "below" : "not below";
-      what = `corrected p = ${asP(value)}, ${side} the limit`;
+      what = `${map.label} = ${asP(value)}, ${side} the limit`;
     } else {
       const past = map.side < 0 ? "below" : "above";
       const side = state[index] ? past : `not ${past}`;
-      what = `z = ${signed(value.toFixed(2)).replace("Infinity", "∞")}, ${side} the threshold`;
+      what = `${map.label} = ${signed(this.inDigits(value))}, ${side} the threshold`;
     }
     if (state[index] === MapViewer.SMALL) what += `, ${this.smallInWords(this.sizes.get(index))}`;
     return what;
@@ -113,8 +113,15 @@ class MapViewer {
   limitInWords() {
     const { map, limit } = this;
     if (map.unit === "p") return `p < ${asP(limit)}`;
-    if (map.side < 0) return `z < −${limit.toFixed(2)}`;
-    return `${map.signed ? "|z|" : "z"} > ${limit.toFixed(2)}`;
+    const { label } = map;
+    if (map.side < 0) return `${label} < −${this.inDigits(limit)}`;
+    return `${map.signed ? `|${label}|` : label} > ${this.inDigits(limit)}`;
+  }
+
+  // With as many digits as the map is stored in.
+  inDigits(value) {
+    const digits = Math.min(8, Math.max(2, Math.ceil(-Math.log10(this.map.step) - 0.5)));
+    return value.toFixed(digits).replace("Infinity", "∞");
   }
 
   refresh() {

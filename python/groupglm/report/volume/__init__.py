@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from groupglm.report.volume.drawing import drawing_of
+from groupglm.report.volume.view import viewer_of
 from groupglm.report.volume.views import checked_views
 
-__all__ = ["checked_views", "drawing_of"]
+__all__ = ["checked_views", "drawing_of", "viewer_of"]

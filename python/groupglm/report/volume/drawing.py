@@ -19,7 +19,7 @@ from groupglm.report.drawing import Drawing
 from groupglm.report.figures import Picture, picture
 from groupglm.report.map_scales import amounts, scale_of_survivors, scale_without_threshold
 from groupglm.report.viewer_maps import map_payloads
-from groupglm.report.volume.viewer import background_payload, map_payload
+from groupglm.report.volume.viewer import SECTION, background_payload, finding_payload
 from groupglm.report.words import TIMES
 from groupglm.runtime.rounding import span
 from groupglm.spaces.volume.space import volume_space
@@ -153,13 +153,11 @@ class VolumeDrawing(Drawing):
             return None
         maps = map_payloads(
             contrasts,
-            lambda finding, name, thresholds, shared: map_payload(
-                finding, name, self._mask, thresholds, shared
-            ),
+            lambda finding, viewed, shared: finding_payload(finding, viewed, self._mask, shared),
         )
         return {
-            "section": "volume/viewer.html.j2",
-            "programs": ["volume/viewer.js"],
+            **SECTION,
+            "choice": "Contrast",
             "background": background_payload(self._background, self._mask),
             "maps": maps,
         }

@@ -10,8 +10,8 @@ import numpy as np
 from groupglm.plotting.volume.stat_map import drawn_bounds
 from groupglm.plotting.volume.volumes import Volume
 from groupglm.report.viewer_maps import (
+    Viewed,
     colours_payload,
-    map_facts,
     packed,
     shown_values,
     stored_values,
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from groupglm.plotting.volume.template import Background
     from groupglm.report.findings import Finding
 
-__all__ = ["background_payload", "map_payload"]
+__all__ = ["SECTION", "background_payload", "finding_payload", "map_payload"]
+
+SECTION = {"section": "volume/viewer.html.j2", "programs": ["volume/viewer.js"]}
+"""The files of the viewer."""
 
 _BACKGROUND_STEP = 1.8  # mm; a finer picture is halved
 
@@ -45,21 +48,28 @@ def background_payload(background: Background, mask: Volume) -> dict[str, Any]:
 
 
 def map_payload(
-    finding: Finding,
-    name: str,
+    values: Volume,
+    viewed: Viewed,
     mask: Volume,
-    thresholds: Sequence[float],
+    peak: Sequence[float],
     shared: int | None = None,
 ) -> dict[str, Any]:
-    """Return a map for the viewer: z scores, or -log10 p of a permutation test."""
+    """Return a map for the viewer; `peak` is where it looks at first, in mm."""
     box, affine = _box(mask)
-    values = Volume.of_row(finding.space, shown_values(finding)).data[box]
-    payload = map_facts(finding, name, values)
-    payload["peak"] = list(finding.peaks[0].position)
+    inside = values.data[box]
+    payload = {**viewed.facts(inside), "peak": list(peak)}
     if shared is not None:
         return {**payload, "values_of": shared}
-    whole = stored_values(values, mask.data[box] != 0, payload["step"], thresholds)
+    whole = stored_values(inside, mask.data[box] != 0, payload["step"], viewed.limits)
     return {**payload, **_packed(whole, affine)}
+
+
+def finding_payload(
+    finding: Finding, viewed: Viewed, mask: Volume, shared: int | None = None
+) -> dict[str, Any]:
+    """Return the map of a finding for the viewer."""
+    values = Volume.of_row(finding.space, shown_values(finding))
+    return map_payload(values, viewed, mask, finding.peaks[0].position, shared)
 
 
 def _packed(values: NDArray[Any], affine: NDArray[np.float64]) -> dict[str, Any]:

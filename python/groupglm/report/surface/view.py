@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The viewer of maps of surfaces that a user gives, without a fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.errors import ArgumentError
+from groupglm.plotting.kind import kind_of
+from groupglm.plotting.surface.opening import open_hemispheres
+from groupglm.plotting.surface.shading import Shading
+from groupglm.report.surface.drawing import shading_given
+from groupglm.report.surface.viewer import SECTION, Vertices, meshes_payload
+from groupglm.report.viewer_maps import Viewed
+
+if TYPE_CHECKING:
+    from groupglm.report.view import AskedView
+
+__all__ = ["viewer_of"]
+
+
+def viewer_of(asked: AskedView) -> tuple[dict[str, Any], str]:
+    """Return what the template of the viewer needs, and a note on the shades."""
+    shading = Shading.of(shading_given(asked.bg_img))
+    opened = [open_hemispheres(image, asked.surfaces) for image in asked.maps]
+    hemispheres = opened[0][1]
+    vertices = Vertices(hemispheres)
+    maps = []
+    for image, name, (row, own) in zip(asked.maps, asked.names, opened, strict=True):
+        shapes = [
+            [(one.side, one.mesh.n_vertices, one.own) for one in several]
+            for several in (own, hemispheres)
+        ]
+        if shapes[0] != shapes[1]:
+            raise ArgumentError.about(
+                "stat_map_img",
+                f"the map {name} has other vertices than the first",
+                "give maps of the same meshes",
+            )
+        viewed = Viewed.of_map(kind_of(image, asked.threshold, asked.label), name, row)
+        cortex = np.zeros(len(row), np.bool_)
+        for one in own:
+            cortex[one.own] = True
+        sizes = np.where(cortex & ~np.isnan(row), row if not viewed.signed else np.abs(row), -1.0)
+        maps.append(vertices.map_payload(row, viewed, [int(sizes.argmax())], None))
+    shades = [shading.shades(one) for one in hemispheres]
+    return {
+        **SECTION,
+        "choice": "Map",
+        "background": meshes_payload(hemispheres, shades, with_areas=False),
+        "maps": maps,
+    }, shading.description(hemispheres)
