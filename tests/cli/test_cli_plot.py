@@ -74,12 +74,13 @@ def _peaks(path: Path) -> Path:
 
 def test_every_kind_of_picture_of_volumes(z_map: Path, tmp_path: Path) -> None:
     peaks = _peaks(tmp_path / "peaks.tsv")
-    for name, options in {
+    pictures: dict[str, list[str | Path]] = {
         "one.svg": ["--kind", "glass", "--display-mode", "lzr", "--no-colorbar"],
         "two.pdf": [z_map, "--peaks", peaks, "--outline", z_map, "--outline-threshold", "5"],
         "three.png": [z_map, "--overlay", "--display-mode", "z", "--cut-coords=-4,20"],
         "four.png": ["--background", z_map, "--threshold", "95%", "--vmax", "9"],
-    }.items():
+    }
+    for name, options in pictures.items():
         run_well("plot", z_map, *options, "--dpi", "50", "--output", tmp_path / name)
         assert (tmp_path / name).stat().st_size > 1000
         assert (tmp_path / f"{name}.json").is_file()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nibabel
 import numpy as np
@@ -47,6 +47,11 @@ def _asked(*maps: Path, **options: Any) -> Asked:
     names = tuple(path.name.split("_")[0] for path in maps)
     given = {"display_mode": "z", "cut_coords": (20.0,), **options}
     return check_sheet(Asked(maps, names, **given))
+
+
+def _of_overlay(view: Any) -> Any:
+    """Return the picture of an overlay."""
+    return next(one for one in view.images if one.get_cmap().name == "groupglm_overlay")
 
 
 def _views(figure: Any) -> list[Any]:
@@ -93,7 +98,7 @@ def test_an_overlay_has_one_colour_for_each_map_and_one_for_both(pair: tuple[Pat
         asked = _asked(*pair, threshold=2.0, overlay=True, picture=picture, cut_coords=cuts)
         figure = draw_sheet(asked)
         (view,) = [ax for ax in figure.axes if ax.get_label() in ("z = 20", "top")]
-        image = next(one for one in view.images if one.get_cmap().name == "groupglm_overlay")
+        image = _of_overlay(view)
         data = image.get_array()
         left, right, bottom, top = image.get_extent()
         found = []
@@ -112,7 +117,7 @@ def test_maps_under_each_other_in_a_glass_brain_are_both(tmp_path: Path) -> None
     high = _map(tmp_path, "high", {(5, 5, 9): 4.0})
     figure = draw_sheet(_asked(low, high, overlay=True, picture="glass", cut_coords=None))
     (view,) = [ax for ax in figure.axes if ax.get_label() == "top"]
-    image = next(one for one in view.images if one.get_cmap().name == "groupglm_overlay")
+    image = _of_overlay(view)
     codes = np.unique(np.ma.compressed(image.get_array()))
     np.testing.assert_array_equal(codes, [3])
 
@@ -227,7 +232,7 @@ def test_a_surface_has_outlines_and_the_peaks_that_a_view_shows(tmp_path: Path) 
         ({"left": first},), ("first",), "surface", 2.0, surfaces=surfaces, dpi=60.0,
         outlines=(Outline({"left": mask}, "mask"),), peaks=Peaks.of_table(table, "the table"),
     )  # fmt: skip
-    lateral, medial = draw_sheet(check_sheet(asked)).axes[:2]
+    lateral, medial = cast("Any", draw_sheet(check_sheet(asked)).axes[:2])
     for view, vertex in ((lateral, left_most), (medial, right_most)):
         (ring,) = [one for one in view.collections if isinstance(one, PathCollection)]
         # The axes are in the world's mm: y across, z up.

@@ -121,7 +121,7 @@ def checked_views(tag: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def viewer_of(asked: AskedView, tag: str) -> tuple[dict[str, Any], str]:
     """Return the viewer of maps of a kind of data, as `Drawing.viewer` does, and a note on it."""
-    module = importlib.import_module(_FOLDERS[tag]) if tag in _FOLDERS else None
+    module: Any = importlib.import_module(_FOLDERS[tag]) if tag in _FOLDERS else None
     if not hasattr(module, "viewer_of"):
         raise ArgumentError.about(
             "stat_map_img",

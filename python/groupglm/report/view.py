@@ -12,6 +12,7 @@ import numpy as np
 from groupglm.plotting.limits import NOISE, size_of_threshold
 from groupglm.report.drawing import viewer_of
 from groupglm.report.html_report import HTMLReport
+from groupglm.report.redo import own_version
 from groupglm.report.rendering import render
 from groupglm.runtime.arguments import check_text
 from groupglm.runtime.paths import file_names
@@ -121,8 +122,6 @@ def view_map(
 
 def view_page(asked: AskedView, title: str, inputs: Sequence[str] = ()) -> HTMLReport:
     """Make the page of a viewer; it is never saved over its `inputs`."""
-    import groupglm
-
     viewer, note = viewer_of(asked, kind_of(asked.maps[0]).tag)
-    context = {"title": title, "viewer": viewer, "note": note, "version": groupglm.__version__}
+    context = {"title": title, "viewer": viewer, "note": note, "version": own_version()}
     return HTMLReport(render("view.html.j2", context), (1200, 700), inputs=inputs)
