@@ -258,30 +258,75 @@ def test_a_page_is_about_vertices(study: SurfaceStudy, fitted: Path, tmp_path: P
     assert "8 subjects" in run("info", fitted).output or "fit" in run("info", fitted).output
 
 
-def test_permutation_has_one_family_over_both_hemispheres(
-    study: SurfaceStudy, tmp_path: Path
-) -> None:
-    # The mean of six subjects has 64 sign flips, which are all counted.
-    chosen = study.paths[:6]
+def _flipped_t(Y: FloatArray, signs: tuple[float, ...]) -> FloatArray:
+    flipped = Y * np.array(signs)[:, None]
+    t: FloatArray = flipped.mean(axis=0) / (flipped.std(axis=0, ddof=1) / np.sqrt(len(Y)))
+    return t
+
+
+def _darrays(file: Path) -> list[Any]:
+    image: Any = nib.load(file)
+    return list(image.darrays)
+
+
+def tfce(
+    t: FloatArray, inside: NDArray[np.bool_], points: FloatArray, faces: NDArray[np.int32]
+) -> FloatArray:
+    """Return the integral of area * h^2 over heights, of the positive values of a map.
+
+    Between two values of the map the clusters stay the same, so the integral is a sum over them.
+    """
+    first, second, third = points[faces.T]
+    thirds = np.linalg.norm(np.cross(second - first, third - first), axis=1) / 6
+    area = np.bincount(faces.ravel(), np.repeat(thirds, 3), len(points))[inside]
+    number = np.cumsum(inside) - 1
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = number[edges[inside[edges].all(axis=1)]]
+    heights = np.unique(t[t > 0])
+    found = np.zeros(len(t))
+    for low, high in itertools.pairwise([0.0, *heights]):
+        above = t >= high
+        own = edges[above[edges].all(axis=1)]
+        links = coo_array((np.ones(len(own)), (own[:, 0], own[:, 1])), shape=(len(t), len(t)))
+        _, labels = connected_components(links, directed=False)
+        extent = np.bincount(labels, area * above)[labels]
+        found += np.where(above, extent * (high**3 - low**3) / 3, 0.0)
+    return found
+
+
+def test_permutation_has_one_family_over_both_hemispheres(tmp_path: Path) -> None:
+    study = simulate_surface_study(tmp_path / "maps", n_subjects=5, n_divisions=2, seed=2)
+    # The mean of five subjects has 32 sign flips, which are all counted.
+    chosen = study.paths
     out = tmp_path / "out"
     run(
         "permute", *(path for files in chosen for path in files), "--formula", "~ 1",
-        "--contrast", "mean=intercept", "--n-perm", "64", "--mask",
+        "--contrast", "mean=intercept", "--n-perm", "32", "--mask",
         study.directory / "hemi-?_cortex.shape.gii", "--one-sided", "--tfce",
         "--cluster-p", "0.01", "--surfaces", *study.surfaces, "--output", out,
     )  # fmt: skip
     inside = values(study.mask) > 0
     Y = np.stack([values(files) for files in chosen])[:, inside]
-    maxima = []
-    for signs in itertools.product((1.0, -1.0), repeat=6):
-        flipped = Y * np.array(signs)[:, None]
-        t = flipped.mean(axis=0) / (flipped.std(axis=0, ddof=1) / np.sqrt(6))
-        maxima.append(t.max())
-    t = Y.mean(axis=0) / (Y.std(axis=0, ddof=1) / np.sqrt(6))
-    p = (np.array(maxima)[:, None] >= t - 1e-6 * np.abs(t)).mean(axis=0)
+    all_signs = [*itertools.product((1.0, -1.0), repeat=5)]
+    largest = np.array([_flipped_t(Y, signs).max() for signs in all_signs])
+    t = _flipped_t(Y, (1.0,) * 5)
+    p = (largest[:, None] >= t - 1e-6 * np.abs(t)).mean(axis=0)
     logp = values(pair(out / "contrast-mean_stat-logp_desc-maxT_statmap.func.gii"))
     np.testing.assert_allclose(10.0 ** -logp[inside], p, rtol=1e-5)
-    for name in ("maxSize", "maxMass", "maxTfce"):
+    # On surfaces the extent has the power 1, and it is an area.
+    points, faces = zip(
+        *((array.data for array in _darrays(file)) for file in study.surfaces), strict=True
+    )
+    n_left = len(points[0])
+    corners = np.concatenate([faces[0], faces[1] + n_left])
+    xyz = np.concatenate(points).astype(np.float64)
+    enhanced = [tfce(_flipped_t(Y, signs), inside, xyz, corners) for signs in all_signs]
+    own = enhanced[0]
+    maxima = np.array([each.max() for each in enhanced])
+    p = (maxima[:, None] >= own - 1e-6 * np.abs(own)).mean(axis=0)
+    logp = values(pair(out / "contrast-mean_stat-logp_desc-maxTfce_statmap.func.gii"))
+    np.testing.assert_allclose(10.0 ** -logp[inside], p, rtol=1e-5)
+    for name in ("maxSize", "maxMass"):
         assert all(
             path.exists()
             for path in pair(out / f"contrast-mean_stat-logp_desc-{name}_statmap.func.gii")
@@ -320,13 +365,29 @@ def test_pairs_that_mean_nothing_are_refused(
     assert message in " ".join(result.output.split())
 
 
-def test_clusters_without_a_mesh_name_the_option(study: SurfaceStudy, tmp_path: Path) -> None:
-    arguments = command(study, tmp_path / "out", "--permute", "10", "--tfce")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("fit", ("--permute", "10", "--tfce")),
+        ("fit", ("--permute", "10", "--cluster-p", "0.01")),
+        ("fit", ("--correct", "fpr:0.01", "--cluster-threshold", "5")),
+        ("fit", ("--report", "--cluster-threshold", "5")),
+        ("fit", ("--correct", "rft:0.05")),
+        ("permute", ("--n-perm", "10", "--tfce")),
+        ("permute", ("--n-perm", "10", "--cluster-p", "0.01")),
+    ],
+)
+def test_clusters_without_a_mesh_are_refused_before_the_maps_are_read(
+    study: SurfaceStudy, tmp_path: Path, name: str, options: tuple[str, ...]
+) -> None:
+    arguments = command(study, tmp_path / "out", *options, name=name)
     at = arguments.index("--surfaces")
     del arguments[at : at + 3]
     refused = " ".join(run(*arguments, fails=True).output.split())
-    assert "need its mesh" in refused or "need their mesh" in refused or "needs" in refused
+    assert "need its mesh" in refused
     assert "--surfaces" in refused
+    assert not list((tmp_path / "out").glob("*.gii"))
+    assert "Reading" not in refused
 
 
 def test_a_threshold_and_a_page_need_no_mesh(study: SurfaceStudy, tmp_path: Path) -> None:
@@ -355,6 +416,9 @@ def test_the_demo_of_surfaces_finds_the_truth(tmp_path: Path) -> None:
         assert contrast["apart_mm"] < 12, contrast
     names = {path.relative_to(out).as_posix() for path in out.rglob("*.gii")}
     assert {"maps/hemi-L_group_z.func.gii", "images/sub-24_hemi-R_effect.func.gii"} <= names
+    dscalars = {path.relative_to(out).as_posix() for path in out.rglob("*.dscalar.nii")}
+    assert len(dscalars) == 24
+    assert set(facts["Files"]) >= dscalars
     assert set(facts["Files"]) >= names
     assert "skipped" in run("demo", "--surface", "--output", out).output
     refused = run("demo", "--surface", "--voxel-size", "4", "--output", out, fails=True).output

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from groupglm import SecondLevelModel
 from groupglm.datasets import SurfaceStudy, simulate_surface_study
 
 FloatArray = NDArray[np.float64]
@@ -112,13 +113,37 @@ def test_smooth_noise_has_unit_variance_and_the_smoothness_asked_for(tmp_path: P
     assert np.abs(noise.T @ other / n).max() < 6 / np.sqrt(n)  # hemispheres are independent
 
 
+def test_the_dscalars_hold_the_same_maps_without_the_medial_walls(tmp_path: Path) -> None:
+    study = simulate_surface_study(tmp_path, n_subjects=5, n_divisions=2)
+    inside = _values(study.mask) > 0
+    for pair, path in zip(study.paths, study.dscalars, strict=True):
+        image: Any = nib.load(path)
+        assert image.nifti_header.get_intent()[0] == "ConnDenseScalar"
+        np.testing.assert_array_equal(image.get_fdata()[0], _values(pair)[inside])
+        models = list(image.header.get_axis(1).iter_structures())
+        names = ["CIFTI_STRUCTURE_CORTEX_LEFT", "CIFTI_STRUCTURE_CORTEX_RIGHT"]
+        assert [name for name, *_ in models] == names
+        for (_, _, model), own in zip(models, inside, strict=True):
+            np.testing.assert_array_equal(model.vertex, np.flatnonzero(own))
+    fits = [
+        SecondLevelModel(surfaces=study.surfaces).fit(given, design_matrix=study.design_matrix)
+        for given in (study.paths, study.dscalars)
+    ]
+    on_surfaces, on_axes = (fit.compute_contrast("group", output_type="stat") for fit in fits)
+    halves = [on_surfaces.left, on_surfaces.right]
+    wanted = np.concatenate([half.darrays[0].data for half in halves])[inside.ravel()]
+    np.testing.assert_array_equal(on_axes.get_fdata()[0], wanted)
+    again = simulate_surface_study(tmp_path, n_subjects=5, n_divisions=2)  # replaces its own
+    assert again.dscalars == study.dscalars
+
+
 def test_the_same_seed_gives_the_same_maps_and_the_medial_wall_is_zero(tmp_path: Path) -> None:
     first, again, other = (
         simulate_surface_study(tmp_path / name, n_subjects=4, n_divisions=2, seed=seed)
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
     names = sorted(path.name for path in first.directory.iterdir())
-    assert len(names) == 2 * (4 + 2)
+    assert len(names) == 2 * (4 + 2) + 4
     assert all(
         (first.directory / name).read_bytes() == (again.directory / name).read_bytes()
         for name in names

@@ -222,7 +222,7 @@ def test_residuals_are_rows_of_the_table(table: pd.DataFrame, design: pd.DataFra
 
 
 def test_residuals_and_fitted_values_are_by_subject(
-    table: pd.DataFrame, design: pd.DataFrame
+    table: pd.DataFrame, design: pd.DataFrame, tmp_path: Path
 ) -> None:
     model = SecondLevelModel(minimize_memory=False).fit(table, design_matrix=design)
     residuals, predicted = model.residuals_, model.predicted_
@@ -230,6 +230,13 @@ def test_residuals_and_fitted_values_are_by_subject(
     expected = ols_of(table, design, REGIONS[2]).resid
     np.testing.assert_allclose(residuals[REGIONS[2]], expected, atol=1e-12)
     assert model.residuals()[0].index.tolist() == SUBJECTS
+    for name, rows in (("residuals", residuals), ("predicted", predicted)):
+        (returned,) = getattr(model, name)(out=tmp_path / f"{name}.tsv")
+        pd.testing.assert_frame_equal(returned, rows)
+        written = pd.read_table(tmp_path / f"{name}.tsv", dtype={"subject_label": str})
+        pd.testing.assert_frame_equal(
+            written.set_index("subject_label"), rows, check_names=False, check_exact=True
+        )
 
 
 def test_weights_of_a_region_are_asked_for_by_its_name(

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from groupglm import SecondLevelModel, design_from_formula, non_parametric_inference
 from groupglm.cli import main
+from groupglm.datasets import simulate_surface_study
 from groupglm.report import PermutationTest
 from reference.pages import AFFINE, N, Page, small_study
 from reference.shell import basic, make_study, run_fit, values_of
@@ -191,3 +192,46 @@ def test_a_page_of_python_names_no_command(files: list[Path], design: pd.DataFra
     model = SecondLevelModel().fit([os.fspath(path) for path in files], design_matrix=design)
     text = model.generate_report("age").get_standalone()
     assert 'id="command"' not in text
+
+
+@pytest.mark.parametrize("kind", ["tsv", "pair", "dscalar"])
+def test_other_kinds_of_data_make_their_page_again(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = simulate_surface_study(tmp_path / "study", n_subjects=6, n_divisions=2)
+    design: Any = study.design_matrix[["group", "intercept"]]
+    given: dict[str, Any] = {}
+    images: Any = study.paths if kind == "pair" else study.dscalars
+    options: dict[str, Any] = {"surfaces": study.surfaces}
+    if kind == "tsv":
+        rng = np.random.default_rng(3)
+        table = pd.DataFrame(rng.normal(1, 1, (6, 4)), columns=["V1", "V2", "MT", "FEF"])
+        labels = pd.Index([f"sub-{name}" for name in "cabdfe"], name="participant_id")
+        table.set_axis(labels, axis=0).to_csv(tmp_path / "regions.tsv", sep="\t")
+        spread = table.set_axis(labels, axis=0) ** 2 + 0.5
+        spread.iloc[::-1].to_csv(tmp_path / "spread.csv")  # rows in another order
+        design = design.set_axis(["f", "e", "d", "c", "b", "a"], axis=0)
+        images, options = tmp_path / "regions.tsv", {"model": "fixed effects"}
+        given = {"variances": tmp_path / "spread.csv"}
+    model = SecondLevelModel(**options).fit(images, design_matrix=design, **given)
+    text = model.generate_report("group").get_standalone()
+    assert "in memory" not in _told(text, "script")
+    found = _run(text, tmp_path, monkeypatch)
+    one, again = (
+        each.compute_contrast("group", output_type="stat") for each in (model, found["model"])
+    )
+    if kind == "tsv":
+        pd.testing.assert_series_equal(one, again)
+    elif kind == "pair":
+        for half, other in ((one.left, again.left), (one.right, again.right)):
+            np.testing.assert_array_equal(half.darrays[0].data, other.darrays[0].data)
+    else:
+        np.testing.assert_array_equal(one.get_fdata(), again.get_fdata())
+    _same(text, str(found["report"]))
+
+
+def test_a_table_in_memory_is_named_as_such() -> None:
+    table = pd.DataFrame(np.random.default_rng(3).normal(1, 1, (6, 4)), columns=list("abcd"))
+    model = SecondLevelModel().fit(table, design_matrix=pd.DataFrame({"mean": np.ones(6)}))
+    page = Page(model.generate_report("mean").get_standalone()).text
+    assert "give images its value: it was a table of 6 rows in memory" in page

@@ -339,6 +339,11 @@ def test_wrong_mappings(tmp_path: Path) -> None:
     files = pairs_of_files(tmp_path, COUNT)
     with pytest.raises(ValueError, match=r"its keys are 'left' and 'right'"):
         fit([{"left": files["left"][0], "lh": files["right"][0]}, (1, 2)])
+    for keys in (("L", "R"), ("Left", "Right"), ("lh", "rh")):
+        wrong = dict(zip(keys, (files["left"], files["right"]), strict=True))
+        for given in (wrong, {keys[0]: files["left"]}, [{keys[0]: own} for own in files["left"]]):
+            with pytest.raises(ValueError, match="its keys are 'left' and 'right'"):
+                fit(given)
 
 
 def test_a_surface_image_without_numbers() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -202,6 +203,18 @@ def test_an_impossible_budget_is_refused_with_what_it_would_take(paths: list[str
         ValueError, match=r"memory_budget is 1 MB, but a fit of 262144 voxels and 1"
     ):
         SecondLevelModel(memory_budget=1e6).fit(paths, design_matrix=design)
+
+
+def test_what_a_small_fit_would_take_is_said_in_its_size_and_is_enough() -> None:
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(4, 3)), columns=list("abc"))
+    design = pd.DataFrame({"intercept": np.ones(4)})
+    with pytest.raises(ValueError, match=r"memory_budget is 12 bytes, but a fit of 3 r") as refused:
+        SecondLevelModel(memory_budget=12).fit(table, design_matrix=design)
+    assert "1 column on 1 thread takes" in str(refused.value)
+    number, unit = re.findall(r"takes (\d+) (bytes|kB|MB)", str(refused.value))[0]
+    enough = int(number) * {"bytes": 1, "kB": 1_000, "MB": 1_000_000}[unit]
+    assert 3 * 8 < enough < 5_000
+    SecondLevelModel(memory_budget=enough).fit(table, design_matrix=design)
 
 
 @pytest.mark.parametrize("bad", ["1GB", True, [1e9]])

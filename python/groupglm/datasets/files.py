@@ -84,7 +84,8 @@ def is_simulated(path: Path) -> bool:
             said = image.meta["Description"]
             values = [array.data for array in image.darrays]
         else:
-            said = bytes(image.header["descrip"]).rstrip(b"\0").decode("ascii")
+            header = getattr(image, "nifti_header", image.header)  # CIFTI has two
+            said = bytes(header["descrip"]).rstrip(b"\0").decode("ascii")
             values = [image.dataobj.get_unscaled()]
         return bool(said.startswith(_MARK) and said == mark_of(*values))
     except Exception:  # nibabel raises anything on another kind of file

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from groupglm.datasets.arguments import check_lengths, check_n_subjects, check_seed
 from groupglm.datasets.cortex import FEWEST_DIVISIONS, SIDES, Cortex, SurfaceEffect, make_cortex
+from groupglm.datasets.grayordinate_files import DscalarWriter
 from groupglm.datasets.group_study import group_and_age
 from groupglm.datasets.noise import SmoothSurfaceNoise
 from groupglm.datasets.own_files import make_place
@@ -53,6 +54,9 @@ class SurfaceStudy:
     paths : list of pairs of pathlib.Path
         One map a subject (``sub-01_hemi-L_effect.func.gii`` and ``sub-01_hemi-R_effect.func.gii``,
         float32), in the order of the rows of ``design_matrix``.
+    dscalars : list of pathlib.Path
+        The same maps as CIFTI, one file a subject (``sub-01_effect.dscalar.nii``), without the
+        medial walls.
     design_matrix : pandas.DataFrame, shape (n_subjects, n_columns)
         The design that the maps were made from.
     participants : pandas.DataFrame
@@ -71,6 +75,7 @@ class SurfaceStudy:
 
     directory: Path
     paths: list[Pair]
+    dscalars: list[Path]
     design_matrix: pd.DataFrame
     participants: pd.DataFrame
     surfaces: Pair
@@ -122,9 +127,9 @@ def simulate_surface_study(
     Returns
     -------
     SurfaceStudy
-        Paths of the maps, of the meshes and of the mask; design, participants and truth. The design
-        has the columns ``group`` (0 control, 1 patient), ``age`` (years from the mean) and
-        ``intercept``; participants have ``group`` in words and ``age`` in years.
+        Paths of the maps in both forms, of the meshes and of the mask; design, participants and
+        truth. The design has the columns ``group`` (0 control, 1 patient), ``age`` (years from the
+        mean) and ``intercept``; participants have ``group`` in words and ``age`` in years.
 
     Raises
     ------
@@ -164,18 +169,26 @@ def simulate_surface_study(
         _pair(directory, f"{label}_hemi-{{}}_effect.func.gii")
         for label in participants["participant_id"]
     ]
+    dscalars = [
+        directory / f"{label}_effect.dscalar.nii" for label in participants["participant_id"]
+    ]
     surfaces = _pair(directory, "hemi-{}_midthickness.surf.gii")
     mask = _pair(directory, "hemi-{}_cortex.shape.gii")
-    make_place(directory, [path.name for pair in (*paths, surfaces, mask) for path in pair])
+    written = [path for pair in (*paths, surfaces, mask) for path in pair] + dscalars
+    make_place(directory, [path.name for path in written])
     _write_cortex(cortex, surfaces, mask)
     names = [str(name) for name in design_matrix]
     maps = np.stack([truth[name] for name in names])  # (n_columns, 2, n_vertices)
-    for pair, row, own_seed in zip(paths, design_matrix.to_numpy(), subject_seeds, strict=True):
+    grayordinates = DscalarWriter(cortex.inside)
+    rows = zip(paths, dscalars, design_matrix.to_numpy(), subject_seeds, strict=True)
+    for pair, dscalar, row, own_seed in rows:
         values = np.tensordot(row, maps, axes=1) + noise.draw(np.random.default_rng(own_seed))
         _write_pair(np.where(cortex.inside, values, 0.0), pair)
+        grayordinates.write(values, dscalar)
     return SurfaceStudy(
         directory=directory,
         paths=paths,
+        dscalars=dscalars,
         design_matrix=design_matrix,
         participants=participants,
         surfaces=surfaces,

@@ -17,6 +17,7 @@ from groupglm.estimator.saving import load_model, save_model
 from groupglm.estimator.variance_maps import VarianceMaps
 from groupglm.models.effect_sizes import EFFECT_SIZES
 from groupglm.runtime.arguments import check_choice
+from groupglm.spaces.geometry import Geometry
 
 if TYPE_CHECKING:
     import os
@@ -280,7 +281,7 @@ class FittedModel(EffectMaps, MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps)
         return save_model(vars(self), self._fits, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str], *, surfaces: Any = None, areas: Any = None) -> Self:
         """Load a model that `save` wrote.
 
         Contrasts, R-squared and predictions are those of the model that was saved. Residuals and
@@ -291,6 +292,9 @@ class FittedModel(EffectMaps, MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps)
         ----------
         path : str or os.PathLike
             The file.
+        surfaces, areas : optional
+            As of `SecondLevelModel`: the meshes of a model that was fitted without any, or others
+            in the place of its own, for clusters and pictures.
 
         Returns
         -------
@@ -303,10 +307,18 @@ class FittedModel(EffectMaps, MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps)
             If there is no such file.
         ValueError
             If it is not a saved model, damaged, or of a later version; the message says what is
-            wrong.
+            wrong. If `surfaces` or `areas` are not of the model's mesh, or its images were smoothed
+            on its own.
+
+        Warns
+        -----
+        UserWarning
+            If `surfaces` or `areas` have no effect, because the model has no vertices.
         """
         model = cls()
-        model._fits, attributes = load_model(path)
+        geometry = Geometry(surfaces, areas)
+        model._fits, attributes = load_model(path, geometry)
+        attributes |= {"surfaces": geometry.surfaces, "areas": geometry.areas}
         model.__dict__.update(attributes)
         return model
 

@@ -25,12 +25,13 @@ from groupglm.spaces.geometry import Geometry
 from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.models.base import Model
+    from groupglm.spaces.base import Space
     from groupglm.spaces.images import ImageLike
 
 __all__ = ["GroupModel", "fit_images", "fitted_group"]
@@ -94,6 +95,7 @@ class GroupModel(FittedModel):
         subjects: Any = None,
         families: Any = None,
         visits: Any = None,
+        check_space: Callable[[Space], None] | None = None,
     ) -> Self:
         self._forget()
         try:
@@ -107,6 +109,7 @@ class GroupModel(FittedModel):
                 beside,
                 labels,
                 keep_rows,
+                check_space,
             )
         except BaseException:
             self._forget()  # also when interrupted: half a fit is none
@@ -122,6 +125,7 @@ class GroupModel(FittedModel):
         beside: Beside,
         labels: ImageLabels,
         keep_rows: bool,
+        check_space: Callable[[Space], None] | None,
     ) -> None:
         check_choice("missing", self.missing, MISSING)
         check_truth("minimize_memory", self.minimize_memory)
@@ -143,6 +147,7 @@ class GroupModel(FittedModel):
             progress=Progress(self.verbose),
             memory_budget=check_memory_budget(self.memory_budget),
             keep_rows=keep_rows,
+            check_space=check_space,
         )
         refuse_smoothing(options.masking, model)
         cohort = make_cohort(
@@ -177,14 +182,18 @@ def fit_images(
     design_matrix: pd.DataFrame,
     *,
     keep_rows: bool = False,
+    check_space: Callable[[Space], None] | None = None,
     **others: Any,
 ) -> FittedGroup:
     """Fit a model to images; the fit may keep their values, for what would read them again.
 
+    `check_space` is called with the places of the images before these are read, and may raise.
     Other arguments are what belongs to the images, as `SecondLevelModel.fit` takes it: `variances`,
     `weights`, `covariates`, `subjects`, `families` and `visits`.
     """
-    model._fit_anew(images, None, design_matrix, keep_rows=keep_rows, **others)
+    model._fit_anew(
+        images, None, design_matrix, keep_rows=keep_rows, check_space=check_space, **others
+    )
     return fitted_group(model)
 
 

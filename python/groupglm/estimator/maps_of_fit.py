@@ -14,6 +14,7 @@ from groupglm.tabular.labels import LABEL
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from pathlib import Path
 
     from groupglm.estimator.model_fits import ModelFits
@@ -110,7 +111,7 @@ class MapsOfFit:
 
         float32, or float64 where a value leaves its range.
         """
-        return self._with_labels(self._group_for_large_maps().predicted_image())
+        return self._rows(self._group_for_large_maps().predicted_image)
 
     @property
     def residuals_(self) -> Image:
@@ -120,7 +121,7 @@ class MapsOfFit:
         images are read again, in batches. Besides the memory of the fit, this takes that of the
         result: 4 (or 8) bytes per voxel and image.
         """
-        return self._with_labels(self._group_for_large_maps().residuals_image())
+        return self._rows(self._group_for_large_maps().residuals_image)
 
     def r_square(self) -> list[Image]:
         """Return a list holding `r_square_`.
@@ -160,8 +161,7 @@ class MapsOfFit:
             model.
         """
         with renamed(path="out"):
-            image = self._group_for_large_maps().predicted_image(self._target(out))
-            return [self._with_labels(image)]
+            return [self._rows(self._group_for_large_maps().predicted_image, self._target(out))]
 
     def residuals(self, *, out: str | os.PathLike[str] | None = None) -> list[Image]:
         """Return a list holding `residuals_`.
@@ -187,17 +187,24 @@ class MapsOfFit:
             model.
         """
         with renamed(path="out"):
-            image = self._group_for_large_maps().residuals_image(self._target(out))
-            return [self._with_labels(image)]
+            return [self._rows(self._group_for_large_maps().residuals_image, self._target(out))]
 
-    def _with_labels(self, image: Any) -> Any:
-        """Return rows of regions by the labels of their subjects; other images as they are."""
+    def _rows(self, make: Callable[[Path | None], Any], out: Path | None = None) -> Any:
+        """Return a row for each image; of regions by the labels of their subjects.
+
+        They are written to `out`, if it is given.
+        """
         labels = [getattr(source, "label", "") for source in self._group.images]
         if not all(labels):
-            return image
+            return make(out)
         import pandas as pd
 
-        return image.set_axis(pd.Index(labels, name=LABEL), axis=0)
+        from groupglm.spaces.registry import kind_of
+
+        rows = make(None).set_axis(pd.Index(labels, name=LABEL), axis=0)
+        if out is not None:
+            kind_of(rows).save(rows, out)
+        return rows
 
     def _target(self, out: str | os.PathLike[str] | None) -> Path | None:
         if out is None:

@@ -27,6 +27,7 @@ from groupglm.models.kinds import given_model
 from groupglm.runtime.arguments import check_choice
 from groupglm.runtime.paths import given_path, refuse_inputs
 from groupglm.runtime.workers import check_jobs
+from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
 from groupglm.tabular.levels import levels_of, with_levels
 
 if TYPE_CHECKING:
@@ -68,8 +69,13 @@ def save_model(
     return write_archive(target, facts, arrays)
 
 
-def load_model(path: str | os.PathLike[str]) -> tuple[ModelFits, dict[str, Any]]:
-    """Read the fits of a saved model, and the attributes that it had besides, by name."""
+def load_model(
+    path: str | os.PathLike[str], geometry: Geometry = NO_GEOMETRY
+) -> tuple[ModelFits, dict[str, Any]]:
+    """Read the fits of a saved model, and the attributes that it had besides, by name.
+
+    The places of the fits are put on the surfaces of `geometry`, if it has any.
+    """
     file = given_path("path", path)
     facts, arrays = read_archive(file)
     attributes = {name: facts["parameters"][name] for name in (*_KEPT, *_MISSING)}
@@ -84,6 +90,8 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelFits, dict[str, Any]]
     smoothness: dict[Hashable, Smoothness] = {}
     for place, own in enumerate(facts["fits"]):
         space, result, n_zeros = unpack_fit(str(place), own, arrays, file, n_threads)
+        if geometry.given:
+            space = space.on_surfaces(geometry)
         sources = tuple(space.absent_source(name, str(file)) for name in own["images"])
         design = pd.DataFrame(result.X, index=own["labels"], columns=list(own["columns"]))
         with_levels(design, own.get("levels") or {})  # earlier files have none

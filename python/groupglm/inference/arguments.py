@@ -25,6 +25,7 @@ __all__ = [
     "check_distance",
     "check_probability",
     "check_z_scale",
+    "one_place_a_part",
     "refuse_clusters",
     "signed_threshold",
     "warn_of_scale",
@@ -90,10 +91,8 @@ def refuse_clusters(space: Space, name: str, asked: str) -> None:
     asked : str
         What it is, as a sentence.
     """
-    keep = np.zeros(space.n_values, np.bool_)
-    keep[[part.first for part in space.parts]] = True
     try:
-        space.restrict(keep).neighbours(6)
+        one_place_a_part(space).neighbours(6)
     except ArgumentError as error:
         if error.argument == "surfaces":
             raise
@@ -106,6 +105,13 @@ def refuse_clusters(space: Space, name: str, asked: str) -> None:
         f"each of the {many} is tested by itself: the largest statistic of a permutation test "
         "(max-t), the false discovery rate and Bonferroni's correction need no clusters",
     )
+
+
+def one_place_a_part(space: Space) -> Space:
+    """Return the space of one place of each part, of which it is quick to ask what it knows."""
+    keep = np.zeros(space.n_values, np.bool_)
+    keep[[part.first for part in space.parts]] = True
+    return space.restrict(keep)
 
 
 def signed_threshold(name: str, value: Any, *, two_sided: bool) -> float:

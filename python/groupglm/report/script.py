@@ -135,7 +135,9 @@ def python_script(
     script = Script()
     saved = group.saved_in
     if saved is not None:
-        script.lines.append(f"model = SecondLevelModel.load({str(saved)!r})")
+        meshes = (name for name in ("surfaces", "areas") if model.get(name) is not None)
+        call = [repr(str(saved)), *(f"{own}={script.value(model[own], own)}" for own in meshes)]
+        script.lines.append(f"model = SecondLevelModel.load({', '.join(call)})")
     else:
         _fit(script, group, design, model)
     given = {name: value for name, value in report.items() if name not in _LEFT_OUT}
@@ -197,7 +199,11 @@ def _images(script: Script, sources: Sequence[Source], name: str) -> str:
     """Write the code that names files, and return what stands for them."""
     files = _files(sources)
     if files is None:
-        return script.in_memory(name, f"a list of {len(sources)} images")
+        is_table = _table_file(sources) is not None
+        n = len(sources)
+        return script.in_memory(
+            name, f"a table of {n} rows" if is_table else f"a list of {n} images"
+        )
     items = [repr(own if len(own) > 1 else own[0]) for own in files]
     listed = "".join(f"    {item},\n" for item in items)
     written = items[0] if len(files) < len(sources) else f"[\n{listed}]"
@@ -231,11 +237,20 @@ def _file_of(value: Any) -> str:
     return repr(str(name)) if name else ""
 
 
+def _table_file(sources: Sequence[Source]) -> str | None:
+    """Return the file of the table whose rows these are: empty in memory; None of other images."""
+    files = {getattr(source, "table_file", None) for source in sources}
+    return files.pop() if len(files) == 1 else None
+
+
 def _files(sources: Sequence[Source]) -> list[tuple[str, ...]] | None:
-    """Return the files of each image; one for all if it is 4-D; None if some have no file.
+    """Return the files of each image; one for all if it is 4-D or a table; None if some have none.
 
     An image on two hemispheres has two files.
     """
+    table = _table_file(sources)
+    if table is not None:
+        return [(table,)] if table and _is_whole({table}, len(sources)) else None
     files_of_images = [files_of(source) for source in sources]
     if all(_is_file(name) for own in files_of_images for name in own):
         return files_of_images

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import NoReturn
 
 from groupglm.errors import ArgumentError, shown
 from groupglm.messages import argument
 from groupglm.runtime.arguments import real_number
+from groupglm.runtime.naming import counted
 
 __all__ = ["batch_bytes_within", "check_memory_budget", "fit_bytes", "refuse_missing"]
 
@@ -59,10 +59,26 @@ def refuse_missing(budget: int, n_missing: int, places: str, *, enough: int) -> 
     """Refuse a budget without room for the places that lack values; say which is enough."""
     raise ArgumentError(
         "memory_budget",
-        f"{budget / 1e6:.0f} MB, but {n_missing} {places} lack values in some "
-        f"image, and with them the fit takes {math.ceil(enough / 1e6)} MB",
+        f"{_size(budget, up=False)}, but {n_missing} {places} lack values in some "
+        f"image, and with them the fit takes {_size(enough, up=True)}",
         remedy=f"give a larger budget, or a mask of the {places} that all images have",
     )
+
+
+def _size(n_bytes: int, *, up: bool) -> str:
+    """Return bytes in whole MB, or in kB or bytes where there is less than one.
+
+    What is needed is rounded up, and what there is down: a budget of what is needed is enough.
+
+    Examples
+    --------
+    >>> _size(12, up=True), _size(70_001, up=True), _size(3_200_000, up=False)
+    ('12 bytes', '71 kB', '3 MB')
+    """
+    for unit, size in (("MB", 10**6), ("kB", 10**3)):
+        if n_bytes >= size:
+            return f"{-(-n_bytes // size) if up else n_bytes // size} {unit}"
+    return f"{n_bytes} bytes"
 
 
 def batch_bytes_within(
@@ -82,8 +98,9 @@ def batch_bytes_within(
     if least > budget:
         raise ArgumentError(
             "memory_budget",
-            f"{budget / 1e6:.0f} MB, but a fit of {n_values} {places} and "
-            f"{n_columns} columns on {n_threads} threads takes {least / 1e6:.0f} MB",
+            f"{_size(budget, up=False)}, but a fit of {n_values} {places} and "
+            f"{counted(n_columns, 'column')} on {counted(n_threads, 'thread')} takes "
+            f"{_size(least, up=True)}",
             remedy="give a larger budget, fewer threads (" + argument("n_jobs") + "), or a mask",
         )
     return min(wanted, row_bytes + (budget - least) // 2)

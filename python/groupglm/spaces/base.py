@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 import numpy as np
 
+from groupglm.spaces.geometry import report_unused_geometry
 from groupglm.spaces.part import Part
 from groupglm.spaces.places import Places
 from groupglm.spaces.source import Source
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
+    from groupglm.spaces.geometry import Geometry
     from groupglm.spaces.statistic import Statistic
     from groupglm.spaces.zeros import Zeros
 
@@ -175,6 +177,22 @@ class Space(Places, Protocol):
             If there is none.
         """
         ...
+
+    def on_surfaces(self, geometry: Geometry) -> Self:
+        """Make the space of the same places on other surfaces; a warning without any surface.
+
+        Parameters
+        ----------
+        geometry : Geometry
+            The surfaces, the areas of vertices, or both; those not given stay as they are.
+
+        Raises
+        ------
+        ValueError
+            If they are not of the mesh of these places, or the inputs were smoothed on others.
+        """
+        report_unused_geometry(geometry, self.place_words[1])
+        return self
 
     def name_of(self, source: Any, inside: NDArray[np.bool_]) -> str:
         """Return the name of an input, or of those parts of it that have some of the places."""

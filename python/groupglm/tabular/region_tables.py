@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEGREES",
+    "TABLE_FILE",
     "RegionNames",
     "is_table_file",
     "naming_file",
@@ -38,6 +39,9 @@ __all__ = [
 
 DEGREES = "groupglm_df"
 """The key, in the attributes of a table of maps, of the degrees of freedom of all its regions."""
+
+TABLE_FILE = "groupglm_table_file"
+"""The key, in the attributes of a table that was read here, of its file."""
 
 _SHOWN = 5  # regions that a message names
 
@@ -171,6 +175,7 @@ def _read_file(path: Path, argument: str) -> pd.DataFrame:
             "call it participant_id if it holds the subjects, and leave it out if it holds row "
             "numbers (to_csv(..., index=False))",
         )
+    frame.attrs[TABLE_FILE] = str(path)
     return frame
 
 

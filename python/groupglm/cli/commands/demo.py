@@ -88,8 +88,9 @@ def demo(
     maps/CONTRAST_{effect,t,z,p}.nii.gz of each contrast (group, age, intercept), the page
     report.html, and demo.json with the simulated truth and the results. With --surface the images
     are maps of both hemispheres, images/sub-01_hemi-{L,R}_effect.func.gii and so on, beside their
-    meshes; results are maps/hemi-{L,R}_CONTRAST_z.func.gii and so on. If you run it again with the
-    same options, it skips.
+    meshes, and again as CIFTI, images/sub-01_effect.dscalar.nii and so on; results are
+    maps/hemi-{L,R}_CONTRAST_z.func.gii and so on. If you run it again with the same options, it
+    skips.
 
     \b
     Examples

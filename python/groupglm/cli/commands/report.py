@@ -19,6 +19,13 @@ from groupglm.cli.options.common import (
 from groupglm.cli.options.common import background as background_option
 from groupglm.cli.options.common import cluster_threshold as cluster_threshold_option
 from groupglm.cli.options.corrections import BY_FIELDS, Correction, correct
+from groupglm.cli.options.geometry import (
+    SidePair,
+    geometry_of,
+    geometry_options,
+    mesh_facts,
+    mesh_files,
+)
 from groupglm.cli.options.paths import PLACE, TO_FILE
 from groupglm.cli.options.typed_command import typed_command
 from groupglm.cli.results.derived_files import Made
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
     from groupglm.cli.steps.report_folder import ModelFolder
     from groupglm.estimator.group_model import GroupModel
     from groupglm.report import HTMLReport, PermutationTest
+    from groupglm.spaces.geometry import Geometry
 
 __all__ = ["report", "write_report"]
 
@@ -49,6 +57,7 @@ __all__ = ["report", "write_report"]
 @cluster_threshold_option
 @tails
 @background_option
+@geometry_options
 @click.option("--title", help="Heading of the page.")
 @click.option("--output", type=TO_FILE, required=True)
 @as_json
@@ -61,6 +70,8 @@ def report(
     cluster_threshold: int,
     two_sided: bool | None,
     background: Path | None,
+    surfaces: SidePair | None,
+    areas: SidePair | None,
     title: str | None,
     output: Path,
     as_json: bool,
@@ -76,9 +87,9 @@ def report(
     The page is one file, which loads nothing from elsewhere. It needs no images of subjects. It
     leaves out what is computed from them: their comparison, and the data at the peaks.
 
-    Surfaces are not given here: a model holds the meshes that "groupglm fit --surfaces" had, and
-    its maps are drawn, and their clusters found, on these. A model that was fitted without meshes
-    has a page of tables and charts; fit it again with --surfaces for pictures.
+    A model holds the meshes that "groupglm fit --surfaces" had: its maps are drawn, and their
+    clusters found, on these. Give --surfaces for a model that was fitted without them, whose page
+    would have tables and charts only, or for others in their place.
 
     \b
     Examples
@@ -118,17 +129,19 @@ def report(
             "TwoSided": page["two_sided"],
             "ClusterThreshold": extent,
             "Background": None if background is None else file_facts(background),
+            **mesh_facts(surfaces, areas),
             "Folder": folder.facts(),
         }
         made = Made(output, file, options)
         read = [*folder.read, *([] if background is None else [background])]
+        read += mesh_files(surfaces, areas)
         with made.claimed(suffixes=(".html", ".htm"), read=read):
             said = made.found(overwrite=overwrite)
             status = "written" if said is None else "skipped"
             if said is not None:
                 journal.say(made.skipped())
             else:
-                said = _write(made, contrasts, rules, page, folder)
+                said = _write(made, contrasts, rules, page, folder, geometry_of(surfaces, areas))
                 journal.say(f"Report: {output}")
     names = [contrast["Name"] for contrast in said.get("Contrasts", [])]
     journal.summary(
@@ -148,13 +161,14 @@ def _write(
     corrections: list[Correction],
     page: dict[str, Any],
     folder: ModelFolder,
+    geometry: Geometry,
 ) -> dict[str, Any]:
     """Write the page and its sidecar; return the sidecar's facts about the contrasts."""
     from groupglm.cli.steps.study_contrasts import read_contrasts
     from groupglm.cli.steps.study_design import design_of
     from groupglm.estimator.group_model import GroupModel
 
-    loaded = GroupModel.load(made.source)
+    loaded = GroupModel.load(made.source, surfaces=geometry.surfaces, areas=geometry.areas)
     design, covariates = design_of(loaded)
     contrasts = read_contrasts(given, design, covariates=covariates) if given else folder.contrasts
     said = {

@@ -121,6 +121,7 @@ class SurfaceDemo:
             study,
             directory=images,
             paths=[moved(pair) for pair in study.paths],
+            dscalars=[images / path.name for path in study.dscalars],
             surfaces=moved(study.surfaces),
             mask=moved(study.mask),
         )

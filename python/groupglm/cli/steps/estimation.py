@@ -19,6 +19,8 @@ from groupglm.cli.results.study_results import Outputs
 from groupglm.cli.steps.fit_maps import write_fit_maps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from groupglm.estimator.group_model import GroupModel
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.inference.permutation.group_test import ImageData
+    from groupglm.spaces.base import Space
 
 __all__ = ["Estimate", "Reading", "write_common"]
 
@@ -120,11 +123,20 @@ class Estimate:
         Whether later steps need the maps' values, so that the fit keeps them.
     smoothness : bool, default=False
         Whether sidecars tell the smoothness of the noise, for which the maps are read once more.
+    check_space : callable, optional
+        Called with the places of the maps before these are read; it may raise.
     """
 
     def __init__(
-        self, study: Study, reading: Reading, *, keeps_rows: bool, smoothness: bool = False
+        self,
+        study: Study,
+        reading: Reading,
+        *,
+        keeps_rows: bool,
+        smoothness: bool = False,
+        check_space: Callable[[Space], None] | None = None,
     ) -> None:
+        self._check_space = check_space
         self._tells_smoothness = smoothness
         self._study = study
         self._reading = reading
@@ -139,7 +151,14 @@ class Estimate:
         design = self._study.design.reset_index(drop=True)
         model = self._reading.model(self._study)
         beside = self._study.beside.arguments()
-        fit_images(model, images, design, keep_rows=self._keeps_rows, **beside)
+        fit_images(
+            model,
+            images,
+            design,
+            keep_rows=self._keeps_rows,
+            check_space=self._check_space,
+            **beside,
+        )
         return model
 
     @property

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from groupglm.estimator.group_model import GroupModel
     from groupglm.inference.peaks import Extreme
     from groupglm.report import HTMLReport
+    from groupglm.spaces.base import Space
 
 __all__ = ["Settings", "run"]
 
@@ -94,6 +95,19 @@ class Settings:
             target_affine=self.how.target_affine,
         )
 
+    def check_space(self, space: Space) -> None:
+        """Refuse clusters, and smoothness, of places whose neighbours are not known."""
+        from groupglm.inference.arguments import one_place_a_part, refuse_clusters
+        from groupglm.inference.random_fields.estimation import check_cells
+
+        how = self.how
+        if how.cluster_threshold:
+            refuse_clusters(space, "cluster_threshold", f"is {how.cluster_threshold}")
+        if any(rule.correction.control == "rft" for rule in self.rules):
+            check_cells(one_place_a_part(space))
+        if self.permutations is not None:
+            self.permutations.check_space(space)
+
     @property
     def permutation_facts(self) -> dict[str, Any] | None:
         """What sidecars say of the permutations; None if there are none."""
@@ -142,7 +156,11 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
     needs_rows = permutations is not None or settings.how.report
     by_fields = any(rule.correction.control in BY_FIELDS for rule in settings.rules)
     fitted = Estimate(
-        study, settings.reading, keeps_rows=needs_rows or by_fields, smoothness=by_fields
+        study,
+        settings.reading,
+        keeps_rows=needs_rows or by_fields,
+        smoothness=by_fields,
+        check_space=settings.check_space,
     )
     if todo or not _has_common(outputs, settings):
         _write_shared(study, outputs, fitted.model, settings, journal)

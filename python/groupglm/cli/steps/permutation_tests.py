@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from groupglm.cli.steps.study_design import Study
     from groupglm.inference.permutation.options import PermutationOptions
     from groupglm.report import PermutationTest
+    from groupglm.spaces.base import Space
 
 __all__ = [
     "Permutations",
@@ -65,6 +66,15 @@ class Permutations:
     zero_is_missing: bool
     target_affine: Any = None
 
+    def check_space(self, space: Space) -> None:
+        """Refuse clusters of places whose neighbours are not known."""
+        from groupglm.inference.arguments import refuse_clusters
+
+        if self.cluster_p is not None:
+            refuse_clusters(space, "threshold", f"is {self.cluster_p:g}")
+        if self.tfce:
+            refuse_clusters(space, "tfce", "is given")
+
     def facts(self) -> dict[str, Any]:
         """Return the facts for sidecars, except the number of permutations."""
         return {
@@ -88,7 +98,7 @@ def run_permutations(
     ]
     overwrite = options.overwrite
     with claimed_study(study, outputs, targets, reading.read, how.facts(), overwrite=overwrite):
-        fitted = Estimate(study, reading, keeps_rows=True)
+        fitted = Estimate(study, reading, keeps_rows=True, check_space=how.check_space)
         if overwrite or not outputs.is_done(outputs.mask, {}):
             model = fitted.model  # if the fit fails, existing results stay
             if overwrite:
@@ -298,7 +308,7 @@ def _options(contrast: Contrast, how: Permutations, options: RunOptions) -> Perm
         random_state=how.seed,
         threshold=how.cluster_p,
         tfce=how.tfce,
-        tfce_powers=(0.5, 2.0),
+        tfce_powers=None,  # those of each part: surfaces have others than voxels
         missing=how.missing,
         n_jobs=options.n_jobs,
         verbose=1,

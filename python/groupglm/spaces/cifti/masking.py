@@ -10,14 +10,14 @@ import numpy as np
 
 from groupglm.errors import ArgumentError, ArgumentTypeError
 from groupglm.messages import argument
-from groupglm.spaces.cifti.axes import BrainAxis, side_of
+from groupglm.spaces.cifti.axes import BrainAxis
+from groupglm.spaces.cifti.cortex import cortex_meshes
 from groupglm.spaces.cifti.kept import read_once
 from groupglm.spaces.cifti.masks import mask_values
 from groupglm.spaces.cifti.opening import GRAYORDINATES
 from groupglm.spaces.cifti.space import CiftiSpace
 from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
 from groupglm.spaces.surface.hemisphere import HemisphereSpace
-from groupglm.spaces.surface.meshes import open_meshes
 from groupglm.spaces.surface.preparation import Preparation as SurfacePreparation
 from groupglm.spaces.surface.smoothing import check_fwhm
 from groupglm.spaces.volume.preparation import Preparation
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from groupglm.spaces.cifti.source import CiftiSource
 
 __all__ = ["CiftiMasking", "refuse_targets", "with_meshes"]
-
-_CORTEX = ("cortex_left", "cortex_right")
 
 
 def refuse_targets(target_affine: Any, target_shape: Any) -> None:
@@ -169,18 +167,7 @@ def with_meshes(axis: BrainAxis, geometry: Geometry) -> CiftiSpace:
     """Return the space of all places of an axis, with the meshes of its cortex that are given."""
     if not geometry.given:
         return CiftiSpace.whole(axis)
-    cortex = {side_of(name): n for name, n in axis.n_vertices.items() if name in _CORTEX}
-    if not cortex:
-        raise ArgumentError.about(
-            "surfaces",
-            "the images have no vertices of the cortex, so " + argument("surfaces") + " has no use",
-            "leave it out",
-        )
-    found = open_meshes(geometry, tuple(cortex), cortex)
-    meshes = {f"cortex_{side}": own.mesh for side, own in found.items() if own.mesh is not None}
-    areas = {}
-    if geometry.areas is not None:  # else the space takes those of the mesh
-        areas = {
-            f"cortex_{side}": own.areas for side, own in found.items() if own.areas is not None
-        }
+    found = cortex_meshes(axis, geometry)
+    meshes = {name: own.mesh for name, own in found.items() if own.mesh is not None}
+    areas = {name: own.areas for name, own in found.items() if own.areas is not None}
     return CiftiSpace.whole(axis, meshes, areas)

@@ -6,13 +6,14 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import nibabel as nib
 import numpy as np
 
 from groupglm.errors import ImageError
 from groupglm.spaces.cifti.axes import VOXELS, BrainAxis, side_of
+from groupglm.spaces.cifti.cortex import cortex_meshes
 from groupglm.spaces.cifti.images import cifti_image
 from groupglm.spaces.cifti.member_sources import member_sources
 from groupglm.spaces.cifti.nibabel_places import brain_mapping
@@ -21,6 +22,7 @@ from groupglm.spaces.cifti.saving import save_rows
 from groupglm.spaces.cifti.source import AbsentMap, CiftiSource
 from groupglm.spaces.composite import CompositeSpace
 from groupglm.spaces.surface.hemisphere import HemisphereSpace
+from groupglm.spaces.surface.meshes import refuse_after_smoothing
 from groupglm.spaces.surface.values import values_of_rows
 from groupglm.spaces.volume.space import VolumeSpace
 from groupglm.spaces.zeros import Zeros
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from groupglm.spaces.base import RowStream
+    from groupglm.spaces.geometry import Geometry
     from groupglm.spaces.statistic import Statistic
     from groupglm.spaces.surface.mesh import Mesh
     from groupglm.spaces.volume.reading.source import VolumeSource
@@ -88,6 +91,16 @@ class CiftiSpace(CompositeSpace):
                 mesh, own = (meshes or {}).get(name), (areas or {}).get(name)
                 members[name] = HemisphereSpace(side_of(name), n_vertices, indices, mesh, own)
         return cls(members, axis)
+
+    def on_surfaces(self, geometry: Geometry) -> Self:
+        """Return the space of the same places with other meshes of the cortex, or other areas."""
+        refuse_after_smoothing(self, geometry)
+        found = cortex_meshes(self.axis, geometry)
+        members: dict[str, Any] = dict(self.members)
+        members |= {
+            name: own.under(members[name]) for name, own in found.items() if name in members
+        }
+        return replace(self, members=members)
 
     @cached_property
     def positions(self) -> NDArray[np.int64]:

@@ -80,6 +80,8 @@ __all__ = [
 
 tag = "surface"
 unit = "vertices"
+# Keys of a mapping that is meant for hemispheres: the wrong ones are refused here, by name.
+_LIKE_SIDES = (*SIDES, "l", "r", "lh", "rh")
 endings = (".func.gii", ".shape.gii", ".gii", ".mgh", ".mgz")
 
 
@@ -88,7 +90,7 @@ def holds(given: object) -> bool:
     if isinstance(given, str | os.PathLike):
         return _is_file_of_vertices(os.fspath(given))
     if isinstance(given, Mapping):
-        return any(side in given for side in SIDES)
+        return any(isinstance(key, str) and key.lower() in _LIKE_SIDES for key in given)
     if isinstance(given, tuple | list):
         return len(given) == 2 and any(
             item is not None and not isinstance(item, tuple | list | Mapping) and holds(item)

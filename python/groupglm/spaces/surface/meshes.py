@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from groupglm.spaces.base import Space
     from groupglm.spaces.geometry import Geometry
+    from groupglm.spaces.surface.hemisphere import HemisphereSpace
     from groupglm.spaces.surface.mesh import Mesh
 
-__all__ = ["HemisphereMesh", "open_meshes", "warn_of_unreal_areas"]
+__all__ = ["HemisphereMesh", "open_meshes", "refuse_after_smoothing", "warn_of_unreal_areas"]
 
 _SIDES = ("left", "right")
 _RESAMPLE = (
@@ -50,6 +52,22 @@ class HemisphereMesh:
 
     mesh: Mesh | None
     areas: NDArray[np.float64] | None
+
+    def under(self, space: HemisphereSpace) -> HemisphereSpace:
+        """Put the vertices of a space on this mesh; on their own one if only areas are known."""
+        mesh = space.mesh if self.mesh is None else self.mesh
+        return replace(space, mesh=mesh, areas=self.areas)
+
+
+def refuse_after_smoothing(space: Space, geometry: Geometry) -> None:
+    """Refuse other surfaces for values that were smoothed on those of the fit."""
+    if space.preparation_options:
+        name = "areas" if geometry.surfaces is None else "surfaces"
+        raise ArgumentError.about(
+            name,
+            f"{argument(name)} would replace those on which the model's images were smoothed",
+            "leave it out, or fit the model again on these",
+        )
 
 
 def open_meshes(

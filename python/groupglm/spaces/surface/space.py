@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
+    from groupglm.spaces.geometry import Geometry
     from groupglm.spaces.statistic import Statistic
     from groupglm.spaces.zeros import Zeros
 
@@ -104,6 +105,19 @@ class SurfaceSpace(CompositeSpace):
             if side in other.members
         }
         return replace(other, members=members)
+
+    def on_surfaces(self, geometry: Geometry) -> Self:
+        """Return the space of the same vertices on other meshes, or with other areas."""
+        from groupglm.spaces.surface.meshes import open_meshes, refuse_after_smoothing
+
+        refuse_after_smoothing(self, geometry)
+        n_vertices = {side: space.n_vertices for side, space in self.hemispheres.items()}
+        found = open_meshes(geometry, list(n_vertices), n_vertices)
+        return replace(
+            self,
+            members={side: found[side].under(space) for side, space in self.members.items()},
+            hemispheres={side: found[side].under(own) for side, own in self.hemispheres.items()},
+        )
 
     def counted_in_vertices(self) -> Self:
         """Return the space in which the size of a cluster is its number of vertices."""

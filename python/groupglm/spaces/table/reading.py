@@ -23,6 +23,7 @@ from groupglm.tabular.covariates import is_missing
 from groupglm.tabular.files import read_table
 from groupglm.tabular.labels import row_labels
 from groupglm.tabular.region_tables import (
+    TABLE_FILE,
     RegionNames,
     is_table_file,
     naming_file,
@@ -85,8 +86,9 @@ def _open_rows(table: pd.DataFrame, argument: str, at_least: int) -> list[Region
     regions = RegionNames(tuple(names))
     subjects = row_labels(table.index, None, argument)
     own = [""] * len(labels) if subjects is None else [str(label) for label in subjects]
+    file = str(table.attrs.get(TABLE_FILE, ""))
     return [
-        RegionSource(name, regions, row, label=label)
+        RegionSource(name, regions, row, label=label, table_file=file)
         for name, row, label in zip(labels, values, own, strict=True)
     ]
 

@@ -23,7 +23,8 @@ __all__ = ["save_table"]
 def save_table(table: pd.Series[float] | pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     """Save a map as a table with one row a region, or rows of values with one column a region.
 
-    Numbers are written with all their digits, missing ones as ``n/a``.
+    Rows have the column of their index, such as the labels of subjects, if it has a name. Numbers
+    are written with all their digits, missing ones as ``n/a``.
     """
     target = given_path("path", path)
     separator = SEPARATORS.get(target.suffix.lower())
@@ -36,7 +37,8 @@ def save_table(table: pd.Series[float] | pd.DataFrame, path: str | os.PathLike[s
     make_folder(target.parent)
     if table.ndim == 1 and table.name is None:
         table = table.rename("value")
-    text = table.to_csv(sep=separator, na_rep="n/a", index=table.ndim == 1, lineterminator="\n")
+    has_index = table.ndim == 1 or table.index.name is not None
+    text = table.to_csv(sep=separator, na_rep="n/a", index=has_index, lineterminator="\n")
     with whole_or_not(target) as file:
         file.write(text.encode())
     return target

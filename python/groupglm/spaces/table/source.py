@@ -46,6 +46,8 @@ class RegionSource:
         The saved model that names the subject, if the values are not known.
     label : str, optional
         The label of the subject, as the table has it; empty if it has none.
+    table_file : str, optional
+        The file of the whole table; empty if it was in memory.
     """
 
     name: str
@@ -53,6 +55,7 @@ class RegionSource:
     values: NDArray[Any] | None
     saved_in: str | None = None
     label: str = ""
+    table_file: str = ""
 
     def read_into(self, out: NDArray[Any], table: RegionNames, places: NDArray[Any] | None) -> None:
         """Put the values of some places of a table with the same regions into a row."""
