@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupglm.datasets.files import mark_of
+from groupglm.runtime.writing import write_whole
 
 __all__ = ["DscalarWriter"]
 
@@ -38,11 +39,8 @@ class DscalarWriter:
 
     def write(self, values: NDArray[np.float64], path: Path) -> None:
         """Write a map, shape (2, n_vertices): left, right; as float32."""
-        from groupglm.spaces.cifti.opening import GRAYORDINATES
-        from groupglm.spaces.cifti.saving import save_image
-
         data = np.concatenate([half[self._inside] for half in values]).astype(np.float32)
         image = self._cifti.Cifti2Image(data[np.newaxis], self._header, dtype=np.float32)
         image.nifti_header.set_intent("ConnDenseScalar")
         image.nifti_header["descrip"] = mark_of(data)
-        save_image(image, path, GRAYORDINATES)
+        write_whole(path, image.to_bytes())

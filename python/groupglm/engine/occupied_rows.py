@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.engine.occupied import Occupied
-from groupglm.engine.rows import ahead, batch_bounds, readers_of, row_dtype
+from groupglm.engine.rows import ahead, batch_bounds, readers_of, row_dtype, tasks_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,13 +102,30 @@ class OccupiedRows:
             self._buffers[number % 2] = np.empty(shape, self._dtype)
         rows = self._buffers[number % 2]
         tasks: list[Future[Any]] = []
-        for place, (row, source) in enumerate(zip(rows, self._sources[first:end], strict=False)):
-            role = place % len(self._readers)
-            if number == 0 and not tasks:
-                tasks.append(pool.submit(self._put, values, row, occupied, role))
-            else:
-                tasks.append(pool.submit(self._read, source, row, occupied, role))
+        if number == 0:
+            tasks.append(pool.submit(lambda: [self._put(values, rows[0], occupied, 0)]))
+            first += 1
+        n_bytes = max(1, rows[0].nbytes)
+        beginning = self._bounds[number][0]
+        tasks += [
+            pool.submit(self._read_some, own, rows, occupied, beginning)
+            for own in tasks_of(first, end, n_bytes, self._reading.n_threads)
+        ]
         return tasks
+
+    def _read_some(
+        self, numbers: range, rows: NDArray[Any], occupied: Occupied, first: int
+    ) -> list[NDArray[Any] | None]:
+        """Read some inputs of a batch, whose first one is `first`, into their rows."""
+        return [
+            self._read(
+                self._sources[number],
+                rows[number - first],
+                occupied,
+                (number - first) % len(self._readers),
+            )
+            for number in numbers
+        ]
 
     @property
     def places(self) -> Occupied:

@@ -27,6 +27,7 @@ __all__ = [
     "read_rows",
     "readers_of",
     "row_dtype",
+    "tasks_of",
 ]
 
 BATCH_BYTES = 40 * 2**20
@@ -40,6 +41,12 @@ CHUNK_OF_SUBJECTS = 2 * CHUNK
 
 Such an accumulator holds several states: of fewer images it would be larger than they are.
 """
+
+_TASK_BYTES = 2 * 2**20
+"""Bytes of the rows of one task: to hand a small image to a thread would take longer than it."""
+
+_TASKS_A_THREAD = 8
+"""Tasks of a batch for each thread, at least, where it has so many rows: no thread waits long."""
 
 _LAST_IMAGES = 8
 """Images of the last batch; few, because no reading runs while they are added."""
@@ -115,14 +122,17 @@ def read_rows(
         if tally is not None:
             tally.add_row(row, zeros)
 
-    def submit(pool: ThreadPoolExecutor, number: int) -> list[Future[None]]:
-        first, end = bounds[number]
-        rows = buffers[number % 2][: end - first]
+    def read_some(numbers: range, rows: NDArray[Any]) -> list[None]:
         return [
-            pool.submit(read, number, source, row)
-            for number, (source, row) in enumerate(
-                zip(sources[first:end], rows, strict=True), start=first
-            )
+            read(number, sources[number], row) for number, row in zip(numbers, rows, strict=True)
+        ]
+
+    def submit(pool: ThreadPoolExecutor, number: int) -> list[Future[list[None]]]:
+        first, end = bounds[number]
+        rows = buffers[number % 2]
+        return [
+            pool.submit(read_some, own, rows[own.start - first : own.stop - first])
+            for own in tasks_of(first, end, row_bytes, n_threads)
         ]
 
     with closing(ahead(len(bounds), submit, n_threads, advance)) as batches:
@@ -131,22 +141,39 @@ def read_rows(
             yield first, buffers[number % 2][: end - first]
 
 
+def tasks_of(first: int, end: int, row_bytes: int, n_threads: int) -> list[range]:
+    """Divide the inputs of a batch among tasks of the threads; small inputs share one.
+
+    Examples
+    --------
+    >>> tasks_of(0, 4, 100, 1), [len(task) for task in tasks_of(0, 64, 300_000, 2)][:3]
+    ([range(0, 1), range(1, 2), range(2, 3), range(3, 4)], [4, 4, 4])
+    """
+    fewest = (end - first) // (_TASKS_A_THREAD * n_threads)
+    step = max(1, min(_TASK_BYTES // row_bytes, fewest))
+    return [range(start, min(start + step, end)) for start in range(first, end, step)]
+
+
 def ahead(
     n_batches: int,
-    submit: Callable[[ThreadPoolExecutor, int], list[Future[Any]]],
+    submit: Callable[[ThreadPoolExecutor, int], list[Future[list[Any]]]],
     n_threads: int,
     advance: Callable[[int], object] | None,
 ) -> Generator[list[Any], None, None]:
-    """Yield the results of each batch's tasks, while the tasks of the next one run."""
+    """Yield the results of each batch's tasks, while the tasks of the next one run.
+
+    A task returns a result for each of its inputs.
+    """
     with ThreadPoolExecutor(n_threads) as pool:
         try:
             pending = [submit(pool, number) for number in range(min(2, n_batches))]
             for number in range(n_batches):
                 results = []
                 for task in pending.pop(0):
-                    results.append(task.result())
+                    own = task.result()
+                    results += own
                     if advance is not None:
-                        advance(1)
+                        advance(len(own))
                 yield results
                 # Its buffer is free now. The readers are still at the next batch: none ever waits.
                 if number + 2 < n_batches:
