@@ -123,9 +123,9 @@ def read_rows(
             tally.add_row(row, zeros)
 
     def read_some(numbers: range, rows: NDArray[Any]) -> list[None]:
-        return [
-            read(number, sources[number], row) for number, row in zip(numbers, rows, strict=True)
-        ]
+        for number, row in zip(numbers, rows, strict=True):
+            read(number, sources[number], row)
+        return [None] * len(numbers)
 
     def submit(pool: ThreadPoolExecutor, number: int) -> list[Future[list[None]]]:
         first, end = bounds[number]

@@ -136,8 +136,9 @@ def python_script(
     saved = group.saved_in
     if saved is not None:
         meshes = (name for name in ("surfaces", "areas") if model.get(name) is not None)
-        call = [repr(str(saved)), *(f"{own}={script.value(model[own], own)}" for own in meshes)]
-        script.lines.append(f"model = SecondLevelModel.load({', '.join(call)})")
+        options = [f"{own}={script.value(model[own], own)}" for own in meshes]
+        text = ", ".join([repr(str(saved)), *options])
+        script.lines.append(f"model = SecondLevelModel.load({text})")
     else:
         _fit(script, group, design, model)
     given = {name: value for name, value in report.items() if name not in _LEFT_OUT}

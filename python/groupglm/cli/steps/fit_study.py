@@ -103,7 +103,7 @@ class Settings:
         how = self.how
         if how.cluster_threshold:
             refuse_clusters(space, "cluster_threshold", f"is {how.cluster_threshold}")
-        if any(rule.correction.control == "rft" for rule in self.rules):
+        if any(rule.correction.control in BY_FIELDS for rule in self.rules):
             check_cells(one_place_a_part(space))
         if self.permutations is not None:
             self.permutations.check_space(space)
