@@ -89,14 +89,18 @@ py::tuple update_mixed_state(WeightedState& state, const Design& design,
   const auto n_groups = static_cast<Index>(own.size());
   Matrix tau2({n_groups, effects.n_voxels});
   Matrix typical({n_groups, effects.n_voxels});
-  double* const tau2_out = tau2.mutable_data();
-  double* const typical_out = typical.mutable_data();
+  Matrix q({n_groups, effects.n_voxels});
+  Matrix smallest({n_groups, effects.n_voxels});
+  Matrix largest({n_groups, effects.n_voxels});
+  py::array_t<std::int32_t> n_images({n_groups, effects.n_voxels});
+  const MixedFindings found{tau2.mutable_data(),    typical.mutable_data(),
+                            q.mutable_data(),       smallest.mutable_data(),
+                            largest.mutable_data(), n_images.mutable_data()};
   {
     const py::gil_scoped_release unlocked;
-    update_mixed<Scalar>(state, design, effects, variances, own, chosen, given, tau2_out,
-                         typical_out, n_threads);
+    update_mixed<Scalar>(state, design, effects, variances, own, chosen, given, found, n_threads);
   }
-  return py::make_tuple(tau2, typical);
+  return py::make_tuple(tau2, typical, q, smallest, largest, n_images);
 }
 
 }  // namespace

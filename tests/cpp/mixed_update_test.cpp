@@ -3,7 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "reference_ols.hpp"
@@ -60,10 +63,30 @@ Study two_groups() {
   return study;
 }
 
+using Counts = Eigen::Matrix<std::int32_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
 struct Found {
+  Found(Index n_working, Index n_groups, int n_threads)
+      : state(n_working, 0, kVoxels, n_threads),
+        tau2(n_groups, kVoxels),
+        typical(n_groups, kVoxels),
+        q(n_groups, kVoxels),
+        smallest(n_groups, kVoxels),
+        largest(n_groups, kVoxels),
+        n_images(n_groups, kVoxels) {}
+
+  groupglm::MixedFindings out() {
+    return {tau2.data(),     typical.data(), q.data(),
+            smallest.data(), largest.data(), n_images.data()};
+  }
+
   WeightedState state;
   RowMatrix tau2;
   RowMatrix typical;
+  RowMatrix q;
+  RowMatrix smallest;
+  RowMatrix largest;
+  Counts n_images;
 };
 
 template <typename Scalar>
@@ -73,10 +96,36 @@ Found updated(const Study& study, Tau2Method method, int n_threads) {
   const Data v = study.v.cast<Scalar>();
   const Design design = make_design(study.x);
   const auto n_groups = static_cast<Index>(study.groups.size());
-  Found found{WeightedState(design.n_working(), 0, kVoxels, n_threads),
-              RowMatrix(n_groups, kVoxels), RowMatrix(n_groups, kVoxels)};
+  Found found(design.n_working(), n_groups, n_threads);
   groupglm::update_mixed(found.state, design, view(y), view(v), study.groups, method, 0.5,
-                         found.tau2.data(), found.typical.data(), n_threads);
+                         found.out(), n_threads);
+  return found;
+}
+
+// Q of one voxel by the normal equations, and what is known of its variances.
+struct Cochran {
+  std::int32_t n = 0;
+  double q = 0.0;
+  double smallest = std::numeric_limits<double>::infinity();
+  double largest = 0.0;
+};
+
+Cochran cochran(const RowMatrix& basis, const VectorXd& y, const VectorXd& v) {
+  Cochran found;
+  VectorXd root = VectorXd::Zero(v.size());
+  VectorXd present = VectorXd::Zero(v.size());
+  for (Index i = 0; i < v.size(); ++i) {
+    if (!(v[i] > 0.0) || !std::isfinite(y[i])) continue;
+    ++found.n;
+    root[i] = 1.0 / std::sqrt(v[i]);
+    present[i] = y[i];
+    found.smallest = std::min(found.smallest, v[i]);
+    found.largest = std::max(found.largest, v[i]);
+  }
+  if (found.n <= basis.cols()) return found;
+  const MatrixXd x = root.asDiagonal() * basis;
+  const VectorXd weighted = root.asDiagonal() * present;
+  found.q = (weighted - x * x.colPivHouseholderQr().solve(weighted)).squaredNorm();
   return found;
 }
 
@@ -110,6 +159,11 @@ TEST_CASE("mixed effects are estimates of each group and then rows with these we
       CHECK(reference::same_bits(found.typical.row(row), RowMatrix(typical.transpose())));
       for (Index k = 0; k < kVoxels; ++k) {
         CHECK(std::isnan(tau2[k]) == (g == 1 && k % 7 == 0));
+        const Cochran own = cochran(group.basis, own_y.col(k), own_v.col(k));
+        CHECK(found.n_images(row, k) == own.n);
+        CHECK(found.q(row, k) == doctest::Approx(own.q).epsilon(1e-10));
+        CHECK(found.smallest(row, k) == own.smallest);
+        CHECK(found.largest(row, k) == own.largest);
         for (const Index i : group.rows) {
           weights(i, k) = study.v(i, k) > 0.0 ? 1.0 / (study.v(i, k) + tau2[k]) : 0.0;
           if (std::isnan(tau2[k]) && study.v(i, k) > 0.0) y(i, k) = kNaN;

@@ -34,12 +34,15 @@ using LaneOut = Eigen::Map<Lane>;
 #if defined(__clang__)
 #define GROUPGLM_INLINE [[gnu::always_inline]] inline
 #define GROUPGLM_UNROLL _Pragma("unroll 4")
+#define GROUPGLM_UNROLL_16 _Pragma("unroll 16")
 #elif defined(__GNUC__)
 #define GROUPGLM_INLINE [[gnu::always_inline]] inline
 #define GROUPGLM_UNROLL _Pragma("GCC unroll 4")
+#define GROUPGLM_UNROLL_16 _Pragma("GCC unroll 16")
 #else
 #define GROUPGLM_INLINE inline
 #define GROUPGLM_UNROLL
+#define GROUPGLM_UNROLL_16
 #endif
 
 }  // namespace groupglm

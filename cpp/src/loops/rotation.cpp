@@ -3,6 +3,8 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <type_traits>
 
 #include "loops/lanes.hpp"
 #include "loops/panel_rows.hpp"
@@ -21,8 +23,28 @@ GROUPGLM_INLINE std::uint64_t mask(bool condition) {
   return std::uint64_t{0} - static_cast<std::uint64_t>(condition);
 }
 
-// The fixed number of rows N lets the compiler keep a voxel's sums in registers.
-template <int N, bool kVariances, typename Scalar>
+// Whether every value is finite, and every weight or variance finite and above zero: the rule.
+template <int N, typename Scalar>
+bool is_complete(const WeighedRows<Scalar>& rows) {
+  using Bits = std::conditional_t<sizeof(Scalar) == 4, std::uint32_t, std::uint64_t>;
+  constexpr auto kMost = std::numeric_limits<Scalar>::max();
+  Bits lacking[kPanel] = {};
+  for (int r = 0; r < N; ++r) {
+    const Scalar* __restrict y = rows.value + r * rows.value_stride;
+    const Scalar* __restrict given = rows.given + r * rows.given_stride;
+    for (int v = 0; v < static_cast<int>(kPanel); ++v) {
+      const bool is_ordinary = (std::abs(y[v]) <= kMost) & (given[v] > 0) & (given[v] <= kMost);
+      lacking[v] |= static_cast<Bits>(!is_ordinary);
+    }
+  }
+  Bits any = 0;
+  for (const Bits each : lacking) any |= each;
+  return any == 0;
+}
+
+// The fixed number of rows N lets the compiler keep a voxel's sums in registers. Complete rows,
+// which have every value, need no masks.
+template <int N, bool kVariances, bool kComplete, typename Scalar>
 void weigh(const WeighedRows<Scalar>& rows, double* __restrict sums, double* __restrict value,
            double* __restrict weight, RowPresence* presence) {
   constexpr int kPanelInt = static_cast<int>(kPanel);
@@ -54,12 +76,14 @@ void weigh(const WeighedRows<Scalar>& rows, double* __restrict sums, double* __r
       const double y = y_in[r * kPanelInt + v];
       const double given = given_in[r * kPanelInt + v];
       // Comparisons with NaN are false.
-      const bool has_row = (y == y) & (given > 0.0);
+      const bool has_row = kComplete || ((y == y) & (given > 0.0));
       const double own = lane_select(has_row, kVariances ? 1.0 / (given + tau2[v]) : given, 0.0);
       const double at = lane_select(has_row, y, 0.0);
-      any[r] |= mask(has_row);
-      all[r] &= mask(has_row);
-      infinite[r] |= mask(std::abs(y) == kInfinity) | mask(std::abs(given) == kInfinity);
+      if (!kComplete) {
+        any[r] |= mask(has_row);
+        all[r] &= mask(has_row);
+        infinite[r] |= mask(std::abs(y) == kInfinity) | mask(std::abs(given) == kInfinity);
+      }
       total += at;
       weights += own;
       heaviest = lane_select(own > largest, rows.number + r, heaviest);
@@ -77,7 +101,20 @@ void weigh(const WeighedRows<Scalar>& rows, double* __restrict sums, double* __r
     sums[kHeaviestRow * kPanelInt + v] = heaviest;
   }
   GROUPGLM_UNROLL
-  for (int r = 0; r < N; ++r) presence[r] = {any[r] != 0, all[r] != 0, infinite[r] != 0};
+  for (int r = 0; r < N; ++r) {
+    presence[r] = {kComplete || any[r] != 0, all[r] != 0, infinite[r] != 0};
+  }
+}
+
+template <int N, typename Scalar>
+void weigh_rows(const WeighedRows<Scalar>& rows, double* sums, double* value, double* weight,
+                RowPresence* presence) {
+  const bool complete = is_complete<N>(rows);
+  const auto& loop =
+      rows.as_variances
+          ? (complete ? weigh<N, true, true, Scalar> : weigh<N, true, false, Scalar>)
+          : (complete ? weigh<N, false, true, Scalar> : weigh<N, false, false, Scalar>);
+  loop(rows, sums, value, weight, presence);
 }
 
 // What a row does to column k of a factor.
@@ -96,41 +133,61 @@ GROUPGLM_INLINE Rotation rotation(double d, double x, double w) {
   return {total, lane_select(turns, d * inverse, 1.0), lane_select(turns, wx * inverse, 0.0)};
 }
 
-// With M known, the row of a voxel stays in registers.
-template <int M, bool kByVoxel>
-void rotate_fixed(const RotationRows& rows, double* __restrict slots) {
+// With M known, R rows from i turn a voxel's factor while it stays in registers.
+template <int M, int R, bool kByVoxel>
+void rotate_rows(const RotationRows& rows, Index i, double* __restrict slots) {
   constexpr int kPanelInt = static_cast<int>(kPanel);
-  for (Index i = 0; i < rows.n_rows; ++i) {
-    const double* __restrict x = rows.x + i * M * (kByVoxel ? kPanel : 1);
-    const double* __restrict y = rows.y + i * kPanel;
-    const double* __restrict w = rows.w + i * kPanel;
-    for (int v = 0; v < kPanelInt; ++v) {
+  constexpr int kSlots = 2 * M + 1 + M * (M - 1) / 2;
+  const double* __restrict x = rows.x + i * M * (kByVoxel ? kPanel : 1);
+  const double* __restrict y = rows.y + i * kPanel;
+  const double* __restrict w = rows.w + i * kPanel;
+  for (int v = 0; v < kPanelInt; ++v) {
+    double slot[kSlots];
+    GROUPGLM_UNROLL_16
+    for (int k = 0; k < kSlots; ++k) slot[k] = slots[k * kPanelInt + v];
+    GROUPGLM_UNROLL_16
+    for (int n = 0; n < R; ++n) {
       double row[M];
       GROUPGLM_UNROLL
-      for (int j = 0; j < M; ++j) row[j] = kByVoxel ? x[j * kPanelInt + v] : x[j];
-      double value = y[v];
-      double weight = w[v];
-      int upper = (2 * M + 1) * kPanelInt + v;
+      for (int j = 0; j < M; ++j) {
+        row[j] = kByVoxel ? x[(n * M + j) * kPanelInt + v] : x[n * M + j];
+      }
+      double value = y[n * kPanelInt + v];
+      double weight = w[n * kPanelInt + v];
+      int upper = 2 * M + 1;
       GROUPGLM_UNROLL
       for (int k = 0; k < M; ++k) {
         const double xk = row[k];
-        const Rotation turn = rotation(slots[k * kPanelInt + v], xk, weight);
-        slots[k * kPanelInt + v] = turn.d;
+        const Rotation turn = rotation(slot[k], xk, weight);
+        slot[k] = turn.d;
         weight *= turn.c;
         GROUPGLM_UNROLL
         for (int j = k + 1; j < M; ++j) {
-          const double r = slots[upper];
-          slots[upper] = turn.c * r + turn.s * row[j];
+          const double r = slot[upper];
+          slot[upper] = turn.c * r + turn.s * row[j];
           row[j] -= xk * r;
-          upper += kPanelInt;
+          ++upper;
         }
-        const double theta = slots[(M + k) * kPanelInt + v];
-        slots[(M + k) * kPanelInt + v] = turn.c * theta + turn.s * value;
+        const double theta = slot[M + k];
+        slot[M + k] = turn.c * theta + turn.s * value;
         value -= xk * theta;
       }
-      slots[2 * M * kPanelInt + v] += weight * value * value;
+      slot[2 * M] += weight * value * value;
     }
+    GROUPGLM_UNROLL_16
+    for (int k = 0; k < kSlots; ++k) slots[k * kPanelInt + v] = slot[k];
   }
+}
+
+template <int M, bool kByVoxel>
+void rotate_fixed(const RotationRows& rows, double* __restrict slots) {
+  // More rows would not fit the registers.
+  constexpr Index kRows = M <= 2 ? 4 : 1;
+  Index i = 0;
+  for (; i + kRows <= rows.n_rows; i += kRows) {
+    rotate_rows<M, static_cast<int>(kRows), kByVoxel>(rows, i, slots);
+  }
+  for (; i < rows.n_rows; ++i) rotate_rows<M, 1, kByVoxel>(rows, i, slots);
 }
 
 void rotate_any(const RotationRows& rows, double* __restrict slots, double* __restrict scratch) {
@@ -201,15 +258,11 @@ void weigh_panel(const WeighedRows<Scalar>& rows, double* sums, double* value, d
     }
   }
   if (rows.n_rows == kTogether) {
-    constexpr auto kRows = static_cast<int>(kTogether);
-    const auto& weigh_rows =
-        rows.as_variances ? weigh<kRows, true, Scalar> : weigh<kRows, false, Scalar>;
-    return weigh_rows(rows, sums, value, weight, presence);
+    return weigh_rows<static_cast<int>(kTogether)>(rows, sums, value, weight, presence);
   }
-  const auto& weigh_row = rows.as_variances ? weigh<1, true, Scalar> : weigh<1, false, Scalar>;
   WeighedRows<Scalar> row = rows;
   for (Index r = 0; r < rows.n_rows; ++r) {
-    weigh_row(row, sums, value + r * kPanel, weight + r * kPanel, presence + r);
+    weigh_rows<1>(row, sums, value + r * kPanel, weight + r * kPanel, presence + r);
     row.value += row.value_stride;
     row.given += row.given_stride;
     row.number += 1.0;

@@ -59,7 +59,7 @@ OctetTau2 estimate_octet(Tau2Sums& sums, const OctetImages& images, const OctetF
   const Octet left = method == Tau2Method::hedges ? sums.variance_left(images) : full(0.0);
   sums.fit(images, full(0.0));
   sums.add_squares(images);
-  OctetTau2 out{given, sums.trace()};
+  OctetTau2 out{given, sums.trace(), sums.moments().s1};
   switch (method) {
     case Tau2Method::hedges:
       out.tau2 = ((facts.rss - left) / df).max(full(0.0));
@@ -120,6 +120,7 @@ OctetResults solve_symmetric_of(Tau2Sums& sums, const OctetImages& raw, OctetFac
   for (int l = 0; l < kOctet; ++l) {
     if (df[l] > 0.0) continue;
     out.found.tau2[l] = kNan;
+    out.found.q[l] = 0.0;
     out.typical[l] = kNan;
   }
   if (!with_statistic) return out;
@@ -172,7 +173,7 @@ std::optional<MatrixXd> basis_with_effect(const MatrixXd& q, Index n_effects) {
 // (n, kOctet), of which it is one lane. Lane 0 of the results is the voxel's.
 OctetResults solve_alone(const ImageBasis& basis, const OctetImages& raw, const OctetFacts& facts,
                          int lane, const MixedTest& test, const Octet& given, bool with_statistic) {
-  OctetResults nothing{{full(kNan), full(kNan)}, full(kNan), full(kNan)};
+  OctetResults nothing{{full(kNan), full(kNan), full(0.0)}, full(kNan), full(kNan)};
   std::vector<Index> rows;
   for (Index i = 0; i < raw.n; ++i) {
     if (variances(raw, i)[lane] < kInf) rows.push_back(i);
@@ -257,8 +258,16 @@ void HeterogeneityTile::scale(Index voxel) {
   largest_[at(voxel)] = std::ldexp(largest, -2 * exponent);
 }
 
+double HeterogeneityTile::smallest(Index voxel) const {
+  return scaled(smallest_[at(voxel)], 2 * exponent_[at(voxel)]);
+}
+
+double HeterogeneityTile::largest(Index voxel) const {
+  return scaled(largest_[at(voxel)], 2 * exponent_[at(voxel)]);
+}
+
 void HeterogeneityTile::solve(const ImageBasis& basis, const double* sign, const MixedTest& test,
-                              double* stat, double* tau2, double* typical) {
+                              double* stat, const HeterogeneityOut& out) {
   if (sums_ == nullptr) sums_ = std::make_unique<Tau2Sums>(basis);
   Tau2Sums& sums = *sums_;
   sums.use(basis);
@@ -285,23 +294,26 @@ void HeterogeneityTile::solve(const ImageBasis& basis, const double* sign, const
       const Index from = is_alone ? 0 : l;
       const int exponent = 2 * exponent_[at(first + l)];
       if (stat != nullptr) stat[first + l] = own.stat[from];
-      if (tau2 != nullptr) tau2[first + l] = scaled(own.found.tau2[from], exponent);
-      if (typical != nullptr) typical[first + l] = scaled(own.typical[from], exponent);
+      if (out.tau2 != nullptr) out.tau2[first + l] = scaled(own.found.tau2[from], exponent);
+      if (out.typical != nullptr) out.typical[first + l] = scaled(own.typical[from], exponent);
+      if (out.q != nullptr) out.q[first + l] = facts.n_images[l] > 0.0 ? own.found.q[from] : 0.0;
     }
   }
 }
 
 void HeterogeneityTile::estimate(const ImageBasis& basis, const double* sign, Tau2Method method,
-                                 double given, double* tau2, double* typical) {
+                                 double given, const HeterogeneityOut& out) {
   MixedTest test;
   test.method = method;
   test.given = given;
-  solve(basis, sign, test, nullptr, tau2, typical);
+  solve(basis, sign, test, nullptr, out);
 }
 
 void HeterogeneityTile::statistics(const ImageBasis& basis, const double* sign,
                                    const MixedTest& test, double* stat, double* tau2) {
-  solve(basis, sign, test, stat, tau2, nullptr);
+  HeterogeneityOut out;
+  out.tau2 = tau2;
+  solve(basis, sign, test, stat, out);
 }
 
 template <typename Scalar>
@@ -316,8 +328,10 @@ void estimate_tau2(const Eigen::Ref<const RowMatrix>& basis, const DataView<Scal
     const Index end = std::min(y.n_voxels, (task + 1) * kTaskPanels * kPanel);
     for (Index first = task * kTaskPanels * kPanel; first < end; first += kPanel) {
       tile.load(y, v, nullptr, first, std::min(kPanel, end - first));
-      tile.estimate(own, nullptr, method, given, tau2 + first,
-                    typical == nullptr ? nullptr : typical + first);
+      HeterogeneityOut out;
+      out.tau2 = tau2 + first;
+      if (typical != nullptr) out.typical = typical + first;
+      tile.estimate(own, nullptr, method, given, out);
     }
   });
 }

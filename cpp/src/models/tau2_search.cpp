@@ -248,7 +248,7 @@ OctetTau2 largest_likelihood(Tau2Sums& sums, const OctetImages& images, const Oc
   const auto rank = static_cast<double>(sums.basis().r());
   sums.fit(images, full(0.0));
   sums.add_moments(images);
-  const OctetTau2 at_zero{full(kNan), sums.trace()};
+  const OctetTau2 at_zero{full(kNan), sums.trace(), sums.moments().s1};
   const Octet g0 = sums.moments().s2;
   const Octet f0 = restricted ? at_zero.trace : sums.moments().w1;
   const Octet rise = (restricted ? sums.trace_of_square() : sums.moments().w2) / f0 -

@@ -29,10 +29,11 @@ struct OctetFacts {
   Octet rss;  // of the fit by least squares
 };
 
-// tau2, NaN where a voxel has no more images than the rank, and tr P at tau2 = 0.
+// tau2, NaN where a voxel has no more images than the rank; and tr P and y'Py at tau2 = 0.
 struct OctetTau2 {
   Octet tau2;
   Octet trace;
+  Octet q;
 };
 
 // images: with the residuals of least squares as y.

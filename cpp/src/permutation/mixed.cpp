@@ -193,8 +193,9 @@ class Mixed {
       for (std::size_t i = 0; i < group.rows.size(); ++i) {
         group.signs[i] = space.signs[static_cast<std::size_t>(group.rows[i])];
       }
-      group.tile.estimate(group.basis, group.signs.data(), model_.method, model_.given, tau2,
-                          nullptr);
+      HeterogeneityOut out;
+      out.tau2 = tau2;
+      group.tile.estimate(group.basis, group.signs.data(), model_.method, model_.given, out);
       tau2 += kPanel;
     }
     for (Index i = 0; i < space.places.size(); ++i) {

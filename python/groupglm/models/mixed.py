@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from groupglm.errors import ArgumentError, ArgumentTypeError, shown
-from groupglm.models.fixed import FixedPlan
+from groupglm.models.fixed import FixedFit, FixedPlan
 from groupglm.models.mixed_fit import Heterogeneity, MixedFit, check_heterogeneity
 from groupglm.models.mixed_words import ESTIMATORS, TESTS
 from groupglm.models.number_range import refuse_beyond_double
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from groupglm.models.base import Rows
     from groupglm.models.second_pass import Tile
-    from groupglm.models.weighted import WeightedAccumulator
 
 __all__ = ["MixedEffects", "MixedPlan"]
 
@@ -295,13 +294,13 @@ class MixedPlan(FixedPlan):
         """Return the bytes of three states, the results beside them, and a tile of rows.
 
         The second pass makes the state with the final weights, tile by tile, beside that of fixed
-        effects.
+        effects. Each group has five numbers, and a count, which a tile has as well.
         """
         states = super().bytes(n_values, n_missing)
         n_groups = 1
         if self.model.variance_groups is not None:
             n_groups = len(set(np.asarray(self.model.variance_groups).tolist()))
-        beside = 2 * 8 * (3 + 2 * n_groups) * n_values
+        beside = 2 * (8 * (3 + 5 * n_groups) + 4 * n_groups) * n_values
         again = 0
         if self.model.keeps_rows:
             again = states // 2 + tiles_bytes(2 * len(self.X), n_values)
@@ -309,36 +308,34 @@ class MixedPlan(FixedPlan):
 
     def finish(self, accumulator: Any, n_threads: int, rows: Rows | None = None) -> MixedFit:
         """Return the fit to the rows of all images, which are read once more."""
+        state = accumulator.state
+        if not self.model.keeps_rows:
+            return MixedFit(self.X, self.column_names, n_threads, self.model, state, self.design,
+                            None)  # fmt: skip
         if rows is None:
-            if self.model.keeps_rows:
-                raise ValueError("the rows are needed once more")
-            return self.finish_tiles(accumulator, n_threads, ())
+            raise ValueError("the rows are needed once more")
         tiles = ((at, tile[::2], tile[1::2]) for at, tile in rows.tiles(TILE_BYTES))
-        return self.finish_tiles(accumulator, n_threads, tiles)
+        fixed = super().finish(accumulator, n_threads) if self.q_needs_all_groups else None
+        return self.finish_tiles(tiles, state.n_voxels, n_threads, fixed)
+
+    @property
+    def q_needs_all_groups(self) -> bool:
+        """Whether Q follows from fixed effects alone, not from the second reading by groups."""
+        return self.model.variance_groups is not None
 
     def finish_tiles(
-        self, accumulator: WeightedAccumulator, n_threads: int, tiles: Iterable[Tile]
+        self, tiles: Iterable[Tile], n_values: int, n_threads: int, fixed: FixedFit | None
     ) -> MixedFit:
-        """Return the fit, from tiles of all images."""
-        fixed = super().finish(accumulator, n_threads)
-        if not self.model.keeps_rows:
-            return MixedFit(self.X, self.column_names, n_threads, self.model, accumulator.state,
-                            self.design, None)  # fmt: skip
-        q = fixed.q
-        refuse_beyond_double(q, accumulator.state.counts[0])
+        """Return the fit, from tiles of all images, and fixed effects of them if Q needs these."""
         groups = self.model.groups(self.X, self.column_names)
-        shape = (max(1, len(groups)), fixed.n_voxels)
-        found = Heterogeneity(
-            tau2=np.zeros(shape),
-            typical_variance=np.full(shape, np.nan),
-            q=q,
-            variance_ratio=fixed.variance_ratio,
-            n_present=accumulator.state.counts[0].copy(),
+        second = SecondPass(self.design, groups, self.model.tau2, n_threads)
+        state, found = second.run(tiles, n_values)
+        n_present: NDArray[np.int32] = found.n_images.sum(axis=0, dtype=np.int32)
+        q = found.q[0] if fixed is None else fixed.q
+        refuse_beyond_double(q, n_present)
+        q[np.isnan(found.tau2).any(axis=0)] = np.nan
+        known = Heterogeneity(
+            found.tau2, found.typical_variance, q, found.variance_ratio, n_present
         )
-        state = accumulator.state
-        if fixed.n_voxels:
-            second = SecondPass(self.design, groups, self.model.tau2, n_threads)
-            state = second.state(tiles, found.tau2, found.typical_variance)
-            found.q[np.isnan(found.tau2).any(axis=0)] = np.nan
         return MixedFit(self.X, self.column_names, n_threads, self.model, state, self.design,
-                        found, groups)  # fmt: skip
+                        known, groups)  # fmt: skip

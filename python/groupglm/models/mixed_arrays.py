@@ -13,12 +13,12 @@ from groupglm.models.fixed import FixedFit
 from groupglm.models.mixed import MixedEffects
 from groupglm.models.ols import check_threads, check_x, check_y
 from groupglm.models.second_pass import TILE_BYTES
-from groupglm.models.weighted_arrays import check_beside, update_rows
+from groupglm.models.weighted_arrays import check_beside, infinite_values_in, update_rows
 from groupglm.runtime.naming import counted
 from groupglm.tabular.labels import align_arrays, subjects_of_arrays
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -99,7 +99,8 @@ def fit_mixed(
     Where the likelihood has several maxima, the highest is taken.
 
     Memory, besides the data: two states of 8 (2 m + 1 + m (m - 1) / 2) + 52 bytes per voxel for m
-    columns, and 60 bytes per voxel; with a tau2 of 0 a single state.
+    columns, and 60 bytes per voxel, and 44 for every variance group; with a tau2 of 0 a single
+    state.
 
     Examples
     --------
@@ -123,12 +124,22 @@ def fit_mixed(
     model = MixedEffects(tau2=tau2, test=test, variance_groups=variance_groups)
     with renamed(design_matrix="X"):
         plan = model.prepare(matrix, names)
-    accumulator = plan.accumulator(data.shape[1], threads)
-    update_rows(accumulator, [("Y", data), ("V", variances)], threads)
-    fixed = FixedFit(matrix, names, threads, model, accumulator.state, plan.design)
-    _check_variances(data, variances, fixed)
-    with renamed(variances="V"):
-        return plan.finish_tiles(accumulator, threads, _tiles(data, variances))
+    n_voxels = data.shape[1]
+    fixed = None
+    # Arrays of two types are converted in tiles, which know no row's count of infinite values.
+    if not model.keeps_rows or plan.q_needs_all_groups or data.dtype != variances.dtype:
+        accumulator = plan.accumulator(n_voxels, threads)
+        update_rows(accumulator, [("Y", data), ("V", variances)], threads)
+        fixed = FixedFit(matrix, names, threads, model, accumulator.state, plan.design)
+        _check_variances(data, variances, fixed.totals())
+        if not model.keeps_rows:
+            return plan.finish(accumulator, threads)
+    with renamed(variances="V"), infinite_values_in(["Y", "V"]):
+        q_of = fixed if plan.q_needs_all_groups else None
+        fit = plan.finish_tiles(_tiles(data, variances), n_voxels, threads, q_of)
+    if fixed is None:
+        _check_variances(data, variances, fit.totals())
+    return fit
 
 
 def _tiles(data: NDArray[Any], variances: NDArray[Any]) -> Iterator[Tile]:
@@ -143,9 +154,10 @@ def _tiles(data: NDArray[Any], variances: NDArray[Any]) -> Iterator[Tile]:
         yield at, data[:, at].astype(np.float64), variances[:, at].astype(np.float64)
 
 
-def _check_variances(data: NDArray[Any], variances: NDArray[Any], fixed: FixedFit) -> None:
+def _check_variances(
+    data: NDArray[Any], variances: NDArray[Any], totals: Mapping[str, int]
+) -> None:
     """Refuse negative variances, and warn of zeros beside effects."""
-    totals = fixed.totals()
     n_negative, n_unusable = totals["negative"], totals["unusable"]
     if n_negative:
         negative = (variances < 0) & ~np.isnan(data)

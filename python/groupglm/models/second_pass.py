@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
     Tile: TypeAlias = tuple[NDArray[np.int64] | slice, Values, Values]
 
-__all__ = ["TILE_BYTES", "SecondPass", "tiles_bytes"]
+__all__ = ["TILE_BYTES", "GroupFindings", "SecondPass", "tiles_bytes"]
 
 TILE_BYTES = 2**26
 """Rows are read for the second time in tiles of at most this size."""
@@ -36,6 +36,48 @@ def tiles_bytes(n_rows: int, n_values: int) -> int:
     (16000, True)
     """
     return 2 * min(TILE_BYTES, 8 * n_rows * n_values)
+
+
+@dataclass(frozen=True, eq=False)
+class GroupFindings:
+    """What the second pass finds of each group of images, shape (n_groups, n_values) each.
+
+    Parameters
+    ----------
+    tau2, typical_variance : array
+        NaN where a group has no more images than coefficients.
+    q : array
+        Cochran's Q of the group by itself.
+    smallest, largest : array
+        Variance of its images; infinite and 0 where it has none.
+    n_images : array of int32
+        Number of its images with data.
+    """
+
+    tau2: Floats
+    typical_variance: Floats
+    q: Floats
+    smallest: Floats
+    largest: Floats
+    n_images: NDArray[np.int32]
+
+    @classmethod
+    def empty(cls, n_groups: int, n_values: int) -> GroupFindings:
+        """Return findings that are to be put."""
+        of_doubles = [np.zeros((n_groups, n_values)) for _ in range(5)]
+        return cls(*of_doubles, np.zeros((n_groups, n_values), dtype=np.int32))
+
+    def put(self, at: NDArray[np.int64] | slice, found: GroupFindings) -> None:
+        """Take what was found at some of the places."""
+        for each in fields(self):
+            getattr(self, each.name)[:, at] = getattr(found, each.name)
+
+    @property
+    def variance_ratio(self) -> Floats:
+        """The largest over the smallest variance of all groups, shape (n_values,); NaN without."""
+        largest = self.largest.max(axis=0)
+        ratio: Floats = np.where(largest > 0, largest, np.nan) / self.smallest.min(axis=0)
+        return ratio
 
 
 @dataclass(frozen=True)
@@ -61,27 +103,31 @@ class SecondPass:
     tau2: str | float
     n_threads: int
 
-    def state(
-        self, tiles: Iterable[Tile], tau2: Floats, typical_variance: Floats
-    ) -> _core.WeightedState:
-        """Return the state with the final weights, and write estimates, (n_groups, n_values).
+    def run(
+        self, tiles: Iterable[Tile], n_values: int
+    ) -> tuple[_core.WeightedState, GroupFindings]:
+        """Return the state with the final weights, and what was found of each group.
 
         Where a group has no more images than coefficients, and so no estimate, it takes no part.
         """
-        n_values = tau2.shape[1]
         whole = None
+        findings = GroupFindings.empty(max(1, len(self.groups)), 0)
         for at, y, v in tiles:
             state = self._empty(y.shape[1])
-            tau2[:, at], typical_variance[:, at] = _core.update_mixed(
-                state, self.design, y, v, self._groups(len(y)), self._method, self._given,
-                self.n_threads,
+            found = GroupFindings(
+                *_core.update_mixed(
+                    state, self.design, y, v, self._groups(len(y)), self._method, self._given,
+                    self.n_threads,
+                )
             )  # fmt: skip
             if state.n_voxels == n_values:
-                return state
+                return state, found
             if whole is None:
                 whole = self._empty(n_values)
+                findings = GroupFindings.empty(len(found.tau2), n_values)
             whole.put(np.arange(n_values)[at], state)
-        return self._empty(n_values) if whole is None else whole
+            findings.put(at, found)
+        return (self._empty(n_values) if whole is None else whole), findings
 
     def _empty(self, n_values: int) -> _core.WeightedState:
         return _core.WeightedState(self.design.n_working, 0, n_values, self.n_threads)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from groupglm.runtime.naming import counted
 from groupglm.tabular.labels import align_arrays, subjects_of_arrays
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
     from groupglm.models.weighted_fit import WeightedFit
 
-__all__ = ["check_beside", "fit_weighted", "refuse_infinite", "update_rows"]
+__all__ = ["check_beside", "fit_weighted", "infinite_values_in", "refuse_infinite", "update_rows"]
 
 _BATCH_BYTES = 2**26
 """Rows of another type than the core takes are converted in batches of this size."""
@@ -157,12 +160,19 @@ def update_rows(accumulator: Any, given: list[tuple[str, NDArray[Any]]], n_threa
         step = max(1, _BATCH_BYTES // max(1, 8 * n_voxels * len(arrays)))
     for first in range(0, n_images, step):
         rows = [np.asarray(array[first : first + step], dtype=dtype) for array in arrays]
-        try:
+        with infinite_values_in([name for name, _ in given], first):
             accumulator.update_apart(first, rows, n_threads)
-        except _core.InfiniteValueError as error:
-            number, count = error.args
-            row, role = divmod(number, len(arrays))
-            refuse_infinite(given[role][0], first + row, count)
+
+
+@contextmanager
+def infinite_values_in(names: Sequence[str], first: int = 0) -> Iterator[None]:
+    """Refuse infinite values by the names of the arrays that the core got, from row `first`."""
+    try:
+        yield
+    except _core.InfiniteValueError as error:
+        number, count = error.args
+        row, role = divmod(number, len(names))
+        refuse_infinite(names[role], first + row, count)
 
 
 def refuse_infinite(name: str, row: int, count: int) -> None:

@@ -64,6 +64,13 @@ struct MixedTest {
   Index n_effects = 1;
 };
 
+/// What an estimate says of each voxel; nullptr for what nobody asked for.
+struct HeterogeneityOut {
+  double* tau2 = nullptr;
+  double* typical = nullptr;  // variance of an image, (n - p) / tr P at tau2 = 0
+  double* q = nullptr;        // Cochran's Q, y'Py at tau2 = 0
+};
+
 class Tau2Sums;
 
 /// Voxels of one tile: read once, then estimated under as many bases and signs as wanted. An object
@@ -88,11 +95,10 @@ class HeterogeneityTile {
   void load(const DataView<Scalar>& y, const DataView<Scalar>& v, const std::vector<Index>* rows,
             Index first, Index count);
 
-  /// tau2 (count) of y, or of y times `sign` (n) unless that is nullptr. `typical` (count),
-  /// unless nullptr: the typical variance of an image, (n - p) / tr P at tau2 = 0. NaN where a
-  /// voxel has no more images than the rank.
+  /// What is wanted (count each) of y, or of y times `sign` (n) unless that is nullptr. tau2 and
+  /// the typical variance are NaN where a voxel has no more images than the rank, and Q is 0.
   void estimate(const ImageBasis& basis, const double* sign, Tau2Method method, double given,
-                double* tau2, double* typical);
+                const HeterogeneityOut& out);
 
   /// The statistic (count) of the last columns of the basis: t for one column, F for several; NaN
   /// where a voxel's images cannot tell these columns from the others. tau2 (count), unless
@@ -102,10 +108,16 @@ class HeterogeneityTile {
 
   Index count() const { return count_; }
 
+  /// The images that are present at a voxel.
+  double n_images(Index voxel) const { return n_images_[static_cast<std::size_t>(voxel)]; }
+  /// The smallest of their variances, infinite without any, and the largest, then 0.
+  double smallest(Index voxel) const;
+  double largest(Index voxel) const;
+
  private:
   void scale(Index voxel);
   void solve(const ImageBasis& basis, const double* sign, const MixedTest& test, double* stat,
-             double* tau2, double* typical);
+             const HeterogeneityOut& out);
 
   Index n_ = 0;
   Index count_ = 0;
