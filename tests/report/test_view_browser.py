@@ -9,7 +9,8 @@ from typing import Any
 import nibabel
 import numpy as np
 
-from groupglm.report.view import AskedView, view_page
+from groupglm.report.asked_view import AskedView
+from groupglm.report.view import view_page
 from groupglm.report.words import MINUS
 from reference.browser import Visit, chromium, sync_api
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
+    from groupglm.report.asked_view import AskedView
     from groupglm.report.contrast_results import ContrastResults, Result
     from groupglm.report.figures import Picture
     from groupglm.report.options import ReportOptions
-    from groupglm.report.view import AskedView
 
 __all__ = ["Drawing", "checked_views", "drawing_of", "viewer_of"]
 

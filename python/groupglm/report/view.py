@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from groupglm.plotting.limits import NOISE, size_of_threshold
+from groupglm.report.asked_view import AskedView
 from groupglm.report.drawing import viewer_of
 from groupglm.report.html_report import HTMLReport
 from groupglm.report.redo import own_version
@@ -21,35 +21,7 @@ from groupglm.spaces.registry import kind_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["AskedView", "view_map", "view_page"]
-
-
-@dataclass(frozen=True, eq=False)
-class AskedView:
-    """What is to be in a viewer.
-
-    Parameters
-    ----------
-    maps : sequence of images or paths
-        Of one kind of data; surfaces of the same meshes.
-    names : sequence of str
-        Their names in the list of maps.
-    threshold : float, str or None
-        The size that is shown at first.
-    bg_img : image or path, optional
-        The picture behind volumes, or the shades of surfaces.
-    surfaces : object
-        The meshes to show maps of surfaces on.
-    label : str, optional
-        What the values are.
-    """
-
-    maps: Sequence[Any]
-    names: Sequence[str]
-    threshold: float | str | None = NOISE
-    bg_img: Any = "MNI152TEMPLATE"
-    surfaces: Any = None
-    label: str | None = None
+__all__ = ["view_map", "view_page"]
 
 
 def view_map(

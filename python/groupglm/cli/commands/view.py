@@ -102,7 +102,8 @@ def _write(
     title: str | None,
 ) -> None:
     from groupglm.plotting.limits import NOISE
-    from groupglm.report.view import AskedView, view_page
+    from groupglm.report.asked_view import AskedView
+    from groupglm.report.view import view_page
 
     names = map_names(maps)
     given: dict[str, Any] = {} if background is None else {"bg_img": background}

@@ -16,7 +16,7 @@ from groupglm.report.surface.viewer import SECTION, Vertices, meshes_payload
 from groupglm.report.viewer_maps import Viewed
 
 if TYPE_CHECKING:
-    from groupglm.report.view import AskedView
+    from groupglm.report.asked_view import AskedView
 
 __all__ = ["viewer_of"]
 

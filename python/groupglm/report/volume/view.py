@@ -15,7 +15,7 @@ from groupglm.report.viewer_maps import Viewed
 from groupglm.report.volume.viewer import SECTION, background_payload, map_payload
 
 if TYPE_CHECKING:
-    from groupglm.report.view import AskedView
+    from groupglm.report.asked_view import AskedView
 
 __all__ = ["viewer_of"]
 
