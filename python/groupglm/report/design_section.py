@@ -15,6 +15,7 @@ from groupglm.plotting.design import (
 )
 from groupglm.report.data_quality import leverage
 from groupglm.report.figures import chart
+from groupglm.report.sample_table import sample_table
 from groupglm.report.words import listed
 from groupglm.runtime.rounding import span
 
@@ -60,6 +61,7 @@ def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
                 names, X.T, _factors(inflation, len(names)), strict=True
             )
         ],
+        "sample": sample_table(group, design),
         "facts": [
             ("rank", f"{rank} of {len(names)} columns"),
             ("residual degrees of freedom", _freedom(group.result.df_residual)),
