@@ -17,6 +17,7 @@ import bench_permutation
 import bench_prepared
 import bench_repeated
 import bench_report
+import bench_robust
 import bench_scale
 import bench_statistics
 import bench_surface_smoothing
@@ -52,6 +53,7 @@ def main() -> int:
         *bench_statistics.bench(quick=options.quick),
         *bench_mixed.bench(options.dir, quick=options.quick),
         *bench_repeated.bench(options.dir, quick=options.quick),
+        *bench_robust.bench(quick=options.quick),
         *bench_permutation.bench(quick=options.quick),
         *bench_prepared.bench(options.dir, quick=options.quick),
         *bench_surface_smoothing.bench(quick=options.quick),
