@@ -22,7 +22,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from contract.fake_spaces import Chain
-from groupglm import SecondLevelModel, SurfaceMaps, non_parametric_inference
+from groupglm import SecondLevelModel, SurfaceMaps, fit_robust, non_parametric_inference
 from groupglm.inference.permutation.arrays import PermutationOutputs
 from groupglm.inference.permutation.exchange import Exchange
 from groupglm.spaces import registry
@@ -492,4 +492,26 @@ def test_confidence_sets_are_those_of_loops(study: Study, units: Any) -> None:
     for name, inside in expected.items():
         flat = study.case.flat(found[name])
         np.testing.assert_array_equal(flat[study.inside], inside, err_msg=name)
+        assert not flat[~study.inside].any()
+
+
+def test_robust_regression_is_that_of_arrays(study: Study) -> None:
+    study.images[4] = study.case.of_flat(study.case.flat(study.images[4]) + 20.0)
+    rows = study.rows.copy()
+    rows[4] += 20.0
+    model = fitted(study, model="robust")
+    fit = fit_robust(study.design.to_numpy(), rows)
+    assert model.mean_weights_["mean_weight"].argmin() == 4
+    np.testing.assert_allclose(model.mean_weights_["mean_weight"], fit.mean_weights, atol=1e-9)
+    label = model.mean_weights_.index[4]
+    for image, wanted in (
+        (model.compute_contrast("age", output_type="stat"), fit.contrast([0, 1]).stat),
+        (model.converged_, fit.converged),
+        (model.iterations_, fit.iterations),
+        (model.mean_weight_, fit.mean_weight),
+        (model.weights_image(label), fit.weights(rows)[4]),
+    ):
+        flat = study.case.flat(image)
+        # Maps are float32.
+        np.testing.assert_allclose(flat[study.inside], wanted, rtol=1e-6, atol=1e-7)
         assert not flat[~study.inside].any()

@@ -55,6 +55,32 @@ def test_other_models_have_no_such_weights() -> None:
     for name in ("mean_weights_", "converged_", "iterations_", "mean_weight_"):
         with pytest.raises(AttributeError, match="fit the model 'robust'"):
             getattr(fitted, name)
+    with pytest.raises(AttributeError, match="fit the model 'robust'"):
+        fitted.weights_image("a")
+
+
+def test_weights_of_one_subject_and_at_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = images()
+    holed = given[2].get_fdata()
+    holed[1, 1, 1] = np.nan
+    given[2] = nib.Nifti1Image(holed, np.eye(4))
+    fitted = SecondLevelModel(MASK, model="robust").fit(given, design_matrix=DESIGN)
+    Y = np.stack([image.get_fdata().ravel() for image in given])
+    weights = fit_robust(np.ones((N, 1)), Y).weights(Y).reshape(N, *SHAPE)
+    names = fitted.mean_weights_.index
+    for tile in (None, 12 * 8 * 10):
+        if tile is not None:
+            monkeypatch.setattr("groupglm.estimator.robust_maps.TILE_BYTES", tile)
+        for number in (2, 3, 7):
+            found = fitted.weights_image(names[number]).get_fdata()
+            np.testing.assert_allclose(found, weights[number], rtol=1e-6, atol=1e-7)  # float32
+    assert np.isnan(fitted.weights_image(names[2]).get_fdata()[1, 1, 1])
+    own = np.nan_to_num(weights[:, 1, 1, 1])
+    at = fitted.weights_at((1.0, 1.0, 1.0))
+    np.testing.assert_allclose(at, 100 * own / own.sum(), rtol=1e-6)
+    assert at.iloc[3] == 0
+    with pytest.raises(ValueError, match="subject is 'nobody'; 'subject' must be one of"):
+        fitted.weights_image("nobody")
 
 
 @pytest.mark.parametrize("kind", ["cohen_d", "hedges_g_ci_low", "partial_r", "log_bayes_factor"])

@@ -65,6 +65,10 @@ def fitted() -> SecondLevelModel:
     return SecondLevelModel(MASK).fit(IMAGES, design_matrix=DESIGN)
 
 
+def robust() -> SecondLevelModel:
+    return SecondLevelModel(MASK, model="robust").fit(IMAGES, design_matrix=DESIGN)
+
+
 def calls() -> dict[str, Call]:
     """Return a call of each public function that has what it needs."""
     fit = fit_ols(X, Y)
@@ -101,6 +105,9 @@ def calls() -> dict[str, Call]:
         "Robust": groupglm.Robust,
         "SecondLevelModel.weights_at": lambda **given: fitted().weights_at(
             **{"position": (2.0, 2.0, 2.0), **given}
+        ),
+        "SecondLevelModel.weights_image": lambda **given: robust().weights_image(
+            **{"subject": "in memory", **given}
         ),
         "UnequalVariances": groupglm.UnequalVariances,
         "cluster_level_inference": partial(groupglm.cluster_level_inference, **maps),

@@ -87,6 +87,12 @@ def _smoothness_twice(world: World) -> object:
         return world.model.smoothness_, world.model.smoothness_
 
 
+def _robust_weights(world: World) -> object:
+    model = SecondLevelModel(mask_img=world.mask, model="robust")
+    model.fit(world.maps, design_matrix=DESIGN)
+    return model.weights_image(model.mean_weights_.index[0])
+
+
 ROWS: dict[str, dict[str, Row]] = {
     "SecondLevelModel": {"": Row(lambda w: SecondLevelModel(mask_img=w.mask))},
     "SecondLevelModel.fit": {
@@ -132,6 +138,7 @@ ROWS: dict[str, dict[str, Row]] = {
     "SecondLevelModel.r_square": {"": Row(lambda w: w.model.r_square())},
     "SecondLevelModel.residuals_": {"": Row(lambda w: w.model.residuals_, 1)},
     "SecondLevelModel.smoothness_": {"": Row(_smoothness_twice, 1)},
+    "SecondLevelModel.weights_image": {"of a fit, which reads once": Row(_robust_weights, 2, MASK)},
     "SecondLevelModel.weights_at": {"": Row(lambda w: w.model.weights_at((0, 0, 0)), 1)},
     "SecondLevelModel.masker_": {
         "": Row(lambda w: w.model.masker_),
@@ -365,9 +372,9 @@ ROWS: dict[str, dict[str, Row]] = {
                 "--mask",
                 w.mask,
                 "--level",
-                "0.1",
+                "3.0",
                 "--level",
-                "0.2",
+                "3.2",
                 "--output",
                 w.new("sets"),
             ),

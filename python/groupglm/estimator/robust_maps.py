@@ -5,8 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from groupglm.errors import ArgumentError, shown
 from groupglm.group.image_names import subject_names
-from groupglm.models.robust_fit import RobustFit
+from groupglm.models.robust_fit import RobustFit, weights_of
+from groupglm.models.second_pass import TILE_BYTES
+from groupglm.spaces.statistic import Statistic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,6 +20,8 @@ if TYPE_CHECKING:
     from groupglm.spaces.images import Image
 
 __all__ = ["RobustMaps"]
+
+_SHOWN = 5  # subjects that a message names
 
 
 class RobustMaps:
@@ -51,15 +58,64 @@ class RobustMaps:
         """
         import pandas as pd
 
+        fit = self._robust_fit()
+        return pd.DataFrame(
+            {"mean_weight": fit.mean_weights, "low_share": fit.low_shares},
+            index=pd.Index(self._subject_names(), name="subject_label"),
+        )
+
+    def weights_image(self, subject: str) -> Image:
+        """Return the weights of the image of one subject at each voxel.
+
+        The images are read again.
+
+        Parameters
+        ----------
+        subject : str
+            Its name in the index of `mean_weights_`.
+
+        Returns
+        -------
+        nibabel.nifti1.Nifti1Image
+            From 0 to 1; NaN where the image has no value.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        AttributeError
+            Of another model than robust regression.
+        ValueError
+            If there is no such subject.
+        groupglm.errors.ImageError
+            If an image cannot be read.
+        """
+        fit = self._robust_fit()
+        names = self._subject_names()
+        if subject not in names:
+            shown_names = ", ".join(map(repr, names[:_SHOWN])) + (
+                ", ..." if len(names) > _SHOWN else ""
+            )
+            raise ArgumentError("subject", shown(subject), f"one of {shown_names}")
         group: FittedGroup = self._group
-        fit = group.result
+        row = np.empty(group.space.n_values)
+        for places, values in group.rows.tiles(TILE_BYTES):
+            at = np.asarray(places, dtype=np.int64)
+            row[at] = weights_of(fit.select(at), values)[names.index(subject)]
+        image: Image = group.space.to_image(
+            row, f"weights of {subject}", statistic=Statistic("weights of an image")
+        )
+        return image
+
+    def _robust_fit(self) -> RobustFit:
+        fit = self._group.result
         if not isinstance(fit, RobustFit):
             raise AttributeError(  # noqa: TRY004 - as of a map that the model has not
                 f"the model {fit.model.kind!r} has no weights that depend on residuals: fit the "
                 "model 'robust'"
             )
-        names = subject_names([source.name for source in group.images], self.design_matrix_)
-        return pd.DataFrame(
-            {"mean_weight": fit.mean_weights, "low_share": fit.low_shares},
-            index=pd.Index(names, name="subject_label"),
-        )
+        return fit
+
+    def _subject_names(self) -> list[str]:
+        group: FittedGroup = self._group
+        return subject_names([source.name for source in group.images], self.design_matrix_)

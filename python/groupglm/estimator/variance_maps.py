@@ -10,6 +10,7 @@ import numpy as np
 from groupglm.errors import ArgumentError
 from groupglm.group.image_names import subject_names
 from groupglm.models.image_weights import image_weights
+from groupglm.models.robust_fit import RobustFit, weights_of
 from groupglm.runtime.arguments import real_array
 from groupglm.runtime.naming import listed
 from groupglm.runtime.rounding import place as place_in_words
@@ -100,8 +101,8 @@ class VarianceMaps:
         pandas.Series of float
             By subject label, or the names of the images if their subjects are not known. It adds up
             to 100; a subject that does not count at this place has 0. The weights are proportional
-            to :math:`1 / (v + \tau^2)` with variances, to those given with ``weights``, and equal
-            otherwise.
+            to :math:`1 / (v + \tau^2)` with variances, to those given with ``weights``, to those
+            of robust regression, and equal otherwise.
 
         Raises
         ------
@@ -128,7 +129,10 @@ class VarianceMaps:
         for image, rows in group.rows_of_images():
             values[:, image, 0] = rows[:, place]
         fit = group.result.select(np.array([place], dtype=np.int64))
-        weights = image_weights(fit, *values)[:, 0]
+        if isinstance(fit, RobustFit):
+            weights = np.nan_to_num(weights_of(fit, values[0])[:, 0])
+        else:
+            weights = image_weights(fit, *values)[:, 0]
         names = subject_names([source.name for source in group.images], self.design_matrix_)
         total = weights.sum()
         percent = 100 * weights / total if total > 0 else weights
