@@ -20,7 +20,7 @@ IMAGES, FITS = (pd.read_csv(FOLDER / name) for name in ("data.csv", "rlm.csv"))
 def test_coefficients_and_weights_are_those_of_rlm(study: str, weights: str) -> None:
     """Of "mean", rlm is as it comes; of the others, its psi knows the leverages."""
     own = IMAGES[IMAGES["study"] == study].drop(columns="study").dropna(axis=1, how="all")
-    voxels = [name for name in own if name.startswith("y")]
+    voxels = [name for name in map(str, own) if name.startswith("y")]
     X = np.column_stack([np.ones(len(own)), own.drop(columns=voxels)])
     Y = own[voxels].to_numpy(np.float64)
     fit = fit_robust(X, Y, weights=weights)
