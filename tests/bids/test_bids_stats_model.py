@@ -183,3 +183,119 @@ def test_a_formula_that_has_not_what_x_names() -> None:
 def test_software_of_others_is_told() -> None:
     with pytest.warns(UserWarning, match=r"Model\.Software has no effect here"):
         read_stats_model(whole(Model={"X": [1], "Software": {"FitLins": {"x": 1}}}))
+
+
+def _made(*instructions: Any, x: tuple[Any, ...], people: pd.DataFrame = PEOPLE) -> Any:
+    return with_x(*x, Transformations=transformed(*instructions)).design_matrix(people).to_numpy()
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({}, [0, 0.5, 0, 2, 3, 0]),
+        ({"Threshold": 2}, [0, 0, 0, 2, 3, 0]),
+        ({"Threshold": 2.0, "Binarize": True}, [0, 0, 0, 1, 1, 0]),
+        ({"Above": False}, [-3, 0, -1, 0, 0, 0]),
+        ({"Above": False, "Binarize": True}, [1, 0, 1, 0, 0, 1]),
+        ({"Threshold": -2, "Signed": False}, [3, 0, 0, 2, 3, 0]),
+        ({"Threshold": 1, "Signed": False, "Above": False}, [0, 0.5, 1, 0, 0, 0]),
+    ],
+)
+def test_threshold(options: dict[str, Any], wanted: list[float]) -> None:
+    """As pybids: a value at the cut-off is kept; without a sign, sizes are kept."""
+    people = PEOPLE.assign(score=[-3.0, 0.5, -1, 2, 3, 0])
+    given = {"Name": "Threshold", "Input": ["score"], **options}
+    np.testing.assert_array_equal(_made(given, x=("score",), people=people)[:, 0], wanted)
+
+
+def test_threshold_leaves_missing_values_missing() -> None:
+    people = PEOPLE.assign(score=[1.0, np.nan, -1, 2, 3, 0])
+    with pytest.raises(ValueError, match=r"'score'.*02"):
+        _made({"Name": "Threshold", "Input": ["score"]}, x=("score",), people=people)
+
+
+def test_replace_text_and_numbers() -> None:
+    age = PEOPLE["age"].to_numpy()
+    first = f"{PEOPLE['age'].iloc[0]:g}"
+    made = _made(
+        {"Name": "Replace", "Input": "sex", "Output": "male", "Replace": {"f": 0, "m": 1}},
+        {"Name": "Replace", "Input": ["age"], "Replace": {first: 99}},
+        {"Name": "Replace", "Input": ["site"], "Replace": {"1": "a", "2": "b", "3": "a"}},
+        {"Name": "Factor", "Input": ["site"]},
+        x=("male", "age", "site.a", "site.b"),
+    )
+    at_a = np.isin(PEOPLE["site"], (1, 3))
+    male = (PEOPLE["sex"] == "m").to_numpy()
+    wanted = np.column_stack([male, np.where(age == age[0], 99, age), at_a, ~at_a])
+    np.testing.assert_array_equal(made, wanted.astype(float))
+    assert set(PEOPLE["site"]) == {1, 2, 3}
+
+
+def test_replace_of_what_is_not_there_is_said() -> None:
+    given = {"Name": "Replace", "Input": ["sex"], "Output": ["s"], "Replace": {"F": 0}}
+    with pytest.warns(UserWarning, match="Replace changes nothing in column 'sex'.*no 'F'"):
+        _made(given, x=("age",))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"Input": ["site"], "Replace": {"one": 1}}, "names 'one', but column 'site' .* numbers"),
+        (
+            {"Input": ["site"], "Replace": {"1": "a"}},
+            "'site' .* would have text and numbers",
+        ),
+        ({"Input": ["nose"], "Replace": {"1": 2}}, "names 'nose', which the participants table"),
+    ],
+)
+def test_replacements_that_are_refused(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        _made({"Name": "Replace", **given}, x=("age",))
+
+
+def test_split_gives_each_level_a_slope() -> None:
+    """The names are those of pybids."""
+    made = _made(
+        {"Name": "Split", "Input": ["age"], "By": ["sex"]},
+        {"Name": "Split", "Input": ["motion_1"], "By": ["sex", "smoker"]},
+        x=("age.sex[f]", "age.sex[m]", "motion_1.sex[f].smoker[True]", "age"),
+    )
+    age, female = PEOPLE["age"].to_numpy(), (PEOPLE["sex"] == "f").to_numpy()
+    smoking = female & PEOPLE["smoker"].to_numpy()
+    wanted = [age * female, age * ~female, PEOPLE["motion_1"].to_numpy() * smoking, age]
+    np.testing.assert_array_equal(made, np.column_stack(wanted))
+
+
+@pytest.mark.parametrize(
+    ("people", "given", "told"),
+    [
+        (PEOPLE, {"Input": ["sex"], "By": "site"}, "Split needs numbers, but column 'sex'"),
+        (PEOPLE, {"Input": ["age"], "By": "nose"}, "names 'nose', which the participants table"),
+        (PEOPLE, {"Input": ["motion_1"], "By": "age"}, "each subject has another value"),
+        (
+            PEOPLE.assign(sex=PEOPLE["sex"].where(PEOPLE["age"] != PEOPLE["age"].iloc[1])),
+            {"Input": ["age"], "By": "sex"},
+            "cannot split by column 'sex' .* has no value for 02",
+        ),
+    ],
+)
+def test_splits_that_are_refused(people: pd.DataFrame, given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        _made({"Name": "Split", **given}, x=("age",), people=people)
+
+
+def test_what_transformations_read_is_known_before_the_maps() -> None:
+    model = with_x(
+        "age.sex[f]", Transformations=transformed({"Name": "Split", "Input": "age", "By": "sex"})
+    )
+    assert model.inputs() == ["age", "sex"]
+    assert model.columns_used(["sex", "age", "site"]) == ["age", "sex"]
+    assert model.levels(PEOPLE) == {"sex": {"f": 3, "m": 3}}
+
+
+def test_groups_and_the_mask_of_a_node() -> None:
+    node = {"Model": {"X": [1], "Type": "glm", "Options": {"Mask": {"desc": "brain"}}}}
+    model = read_stats_model(whole(GroupBy=["contrast", "sex"], **node))
+    assert (model.group_by_contrast, model.group_by) == (True, ("sex",))
+    assert model.mask == {"desc": ("brain",)}
+    assert read_stats_model(whole()).mask is None

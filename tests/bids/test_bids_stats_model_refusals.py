@@ -31,7 +31,9 @@ from reference.stats_models import CONTRAST, PEOPLE, transformed, whole, with_x
         ({**whole(), "Input": {"task": {}}}, "Input has 'task': {}; it must be a list"),
         ({**whole(), "Edges": [{"Source": "x"}]}, "an edge has Source 'x', which is no node"),
         (whole(GroupBy=None), 'has no GroupBy; for group models write "GroupBy": ."contrast"'),
-        (whole(GroupBy=["contrast", "sex"]), "GroupBy 'sex' is not supported, only 'contrast'"),
+        (whole(GroupBy=["contrast", "run"]), "GroupBy 'run' is not supported, only 'contrast' and"),
+        (whole(GroupBy=["contrast", 1]), "GroupBy '1' is not supported"),
+        (whole(GroupBy=["sex", "sex"]), "GroupBy names 'sex', 'sex', one of them twice"),
         (whole(GroupBy="contrast"), "GroupBy 'contrast'; it must be a list"),
         (
             whole(Model={"Type": "anova", "X": [1]}),
@@ -48,7 +50,13 @@ from reference.stats_models import CONTRAST, PEOPLE, transformed, whole, with_x
         (whole(Model={"Type": "glm", "X": ["a`b"]}), "Model.X has 'a`b'"),
         (whole(Model={"X": [1], "HRF": {}}), "Model has 'HRF', which is not supported"),
         (whole(Model={"X": [1], "VarianceComponents": []}), "'VarianceComponents', which is not"),
-        (whole(Model={"X": [1], "Options": {"Mask": {}}}), "Model.Options .*'Mask'.* not supp"),
+        (whole(Model={"X": [1], "Options": {"Mask": {}}}), "Model.Options.Mask is empty; give ent"),
+        (whole(Model={"X": [1], "Options": {"Mask": 1}}), "Model.Options.Mask is 1"),
+        (whole(Model={"X": [1], "Options": ["a"]}), "Model.Options is"),
+        (
+            whole(Model={"X": [1], "Options": {"HighPassFilterCutoffHz": 0.01}}),
+            "Model.Options 'HighPassFilterCutoffHz' are not supported, only 'Mask'",
+        ),
         (whole(Model={"X": ["a"], "Formula": "a"}), "must be text with a term 1 or 0"),
         (whole(Contrasts=[{**CONTRAST, "Test": "pass"}]), "Test is 'pass'; supported are 't' and"),
         (whole(Contrasts=[{**CONTRAST, "Type": "t"}]), "has 'Type', which is not supported"),
@@ -225,3 +233,37 @@ def test_a_file_that_is_no_json_in_utf8_is_named(content: bytes, told: str, tmp_
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"model.json.*{told}"):
         read_stats_model(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"Name": "Replace", "Input": ["a"]}, "Replace has no Replace; add it"),
+        (
+            {"Name": "Replace", "Input": ["a"], "Replace": {"a": []}},
+            "Replace is .* not supp",
+        ),
+        (
+            {"Name": "Replace", "Input": ["a"], "Replace": {}, "Attribute": "onset"},
+            "is not supp",
+        ),
+        ({"Name": "Split", "Input": ["a"]}, "Split has no By; add it"),
+        ({"Name": "Split", "Input": ["a"], "By": []}, r"By is \[\]"),
+        (
+            {"Name": "Split", "Input": ["a"], "By": "b", "Output": ["c"]},
+            "Split has Output, but",
+        ),
+        ({"Name": "Threshold", "Input": ["a"], "Threshold": "1"}, "Threshold is '1'"),
+        (
+            {"Name": "Threshold", "Input": ["a"], "Binarize": 1},
+            "Binarize is 1",
+        ),
+        (
+            {"Name": "Threshold", "Input": ["a"], "Below": True},
+            "Threshold has 'Below'",
+        ),
+    ],
+)
+def test_instructions_that_are_not_whole_are_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        read_stats_model(whole(Transformations=transformed(given)))

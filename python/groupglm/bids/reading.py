@@ -36,6 +36,7 @@ _GLM_KEYS = ("Type", "X", "Formula", "Description", "Software", "Options")
 _CONTRAST_KEYS = ("Name", "ConditionList", "Weights", "Test", "Description")
 _DUMMY_KEYS = ("Contrasts", "Test", "Description")
 _EDGE_KEYS = ("Source", "Destination", "Filter", "Description")
+_ENTITIES = frozenset({*KEYS, *KEYS.values(), "run", "task", "space", "echo", "dir", "dataset"})
 _TRANSFORMATIONS_KEYS = ("Transformer", "Instructions", "Description")
 
 
@@ -122,12 +123,13 @@ def _read(facts: Mapping[str, Any], wanted: str | None) -> StatsModel:
     named = [contrast.name for contrast in contrasts]
     if len(set(named)) < len(named):
         raise ValueError(f"{where} has several contrasts of the same name; name them apart")
+    by = _group_by(node, where)
     return StatsModel(
         name=text_of(facts, "Name", "it"),
         node=names[at],
         source=source,
         filters=_joined(_filters(facts.get("Input"), "Input"), passed),
-        group_by_contrast=_group_by(node, where),
+        group_by_contrast="contrast" in by,
         x=x,
         formula=formula,
         instructions=_transformations(node, where),
@@ -135,6 +137,8 @@ def _read(facts: Mapping[str, Any], wanted: str | None) -> StatsModel:
         dummy_test=dummy_test,
         dummies=dummies,
         estimator=estimator,
+        group_by=tuple(name for name in by if name != "contrast"),
+        mask=_mask(model, where),
     )
 
 
@@ -203,26 +207,47 @@ def _joined(
     return joined
 
 
-def _group_by(node: Mapping[str, Any], where: str) -> bool:
+def _group_by(node: Mapping[str, Any], where: str) -> list[str]:
+    """Return what has fits of its own: each contrast, each level of columns of participants."""
     given = node.get("GroupBy")
     if given is None:
         raise ValueError(f'{where} has no GroupBy; for group models write "GroupBy": ["contrast"]')
     keys = list_of(node, "GroupBy", where)
-    other = [str(key) for key in keys if key != "contrast"]
+    other = [str(key) for key in keys if not isinstance(key, str) or key in _ENTITIES]
     if other:
         raise ValueError(
-            f"{where}: GroupBy {quoted(other)} is not supported, only 'contrast'; choose maps by "
-            "Input, or by options, and fit once for each"
+            f"{where}: GroupBy {quoted(other)} is not supported, only 'contrast' and columns of "
+            "the participants table; choose maps by Input, or by options, and fit once for each"
         )
-    return "contrast" in keys
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"{where}: GroupBy names {quoted(keys)}, one of them twice")
+    return [str(key) for key in keys]
+
+
+def _mask(model: Mapping[str, Any], where: str) -> dict[str, tuple[str, ...]] | None:
+    """Return the entities of the mask; other options are about time series."""
+    given = model.get("Options")
+    if not given:
+        return None
+    options = object_of(given, f"{where}: Model.Options")
+    other = sorted(set(options) - {"Mask", "Description"})
+    if other:
+        raise ValueError(
+            f"{where}: Model.Options {quoted(other)} are not supported, only 'Mask'; leave them to "
+            "the nodes of the runs"
+        )
+    if "Mask" not in options:
+        return None
+    mask = _filters(options["Mask"], f"{where}: Model.Options.Mask")
+    if not mask:
+        raise ValueError(
+            f"{where}: Model.Options.Mask is empty; give entities of its file, such as "
+            '{"desc": "brain", "suffix": "mask"}'
+        )
+    return mask
 
 
 def _design(model: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], str | None]:
-    if model.get("Options"):
-        raise ValueError(
-            f"{where}: Model.Options {model['Options']!r} are not supported; give a mask by an "
-            "option of the command"
-        )
     formula = model.get("Formula")
     if formula is None and model.get("X") is None:
         raise ValueError(

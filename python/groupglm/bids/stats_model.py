@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from groupglm.bids.estimators import NodeEstimator
 from groupglm.bids.json_objects import quoted
-from groupglm.bids.transformations import transform
+from groupglm.bids.transformations import columns_read, transform
 from groupglm.design.formula.used_columns import WHERE
 from groupglm.runtime.naming import one_name
 from groupglm.tabular.covariates import check_covariates, level_counts, tidied
@@ -121,6 +121,10 @@ class StatsModel:
         Columns of the dummy contrasts; None for all columns.
     estimator : groupglm.bids.estimators.NodeEstimator
         The kind of model that is fitted, with its settings.
+    group_by : tuple of str
+        Columns of the participants table, each of whose levels has its own fit.
+    mask : dict of str to tuple of str, or None
+        The entities of the file of the mask, if ``Model.Options`` names one.
     """
 
     name: str
@@ -135,6 +139,8 @@ class StatsModel:
     dummy_test: Literal["t", "F"] | None
     dummies: tuple[str, ...] | None
     estimator: NodeEstimator = field(default_factory=NodeEstimator)
+    group_by: tuple[str, ...] = ()
+    mask: dict[str, tuple[str, ...]] | None = None
 
     def design_matrix(self, participants: pd.DataFrame) -> pd.DataFrame:
         """Make the design matrix.
@@ -237,7 +243,7 @@ class StatsModel:
             if instruction["Name"] == "Factor"
             for name in instruction["Input"]
         ]
-        names = [name for instruction in self.instructions for name in instruction["Input"]]
+        names = [name for instruction in self.instructions for name in columns_read(instruction)]
         names += formula_columns(self.formula)[0] if self.formula is not None else self.x
         return [
             name
@@ -263,7 +269,7 @@ class StatsModel:
         """
         from groupglm.design.formula.building import formula_columns
 
-        names = [name for instruction in self.instructions for name in instruction["Input"]]
+        names = [name for instruction in self.instructions for name in columns_read(instruction)]
         if self.formula is not None:
             names += formula_columns(self.formula)[0]
         else:
@@ -282,15 +288,15 @@ class StatsModel:
         Returns
         -------
         dict of str to dict of str to int
-            By column: what ``Factor`` codes, and the categories of a formula.
+            By column: what ``Factor`` codes and ``Split`` splits by, and a formula's categories.
         """
         from groupglm.design.formula.used_columns import formula_levels
 
         coded = [
             name
             for instruction in self.instructions
-            if instruction["Name"] == "Factor"
-            for name in instruction["Input"]
+            if instruction["Name"] in ("Factor", "Split")
+            for name in instruction.get("By", instruction["Input"])
             if name in participants.columns
         ]
         found = {name: level_counts(participants[name]) for name in coded}

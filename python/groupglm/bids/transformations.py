@@ -7,17 +7,22 @@ Those that make sense with one row a subject are supported.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from groupglm.bids.json_objects import quoted
 from groupglm.design.formula.used_columns import WHERE
+from groupglm.errors import warn_caller
 from groupglm.tabular.covariates import check_covariates
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SUPPORTED", "check_instructions", "transform"]
+__all__ = ["SUPPORTED", "check_instructions", "columns_read", "levels_of", "transform"]
 
 _COMMON = frozenset({"Name", "Input", "Output", "Description"})
 
@@ -34,34 +39,76 @@ def _checked(given: Any, where: str) -> dict[str, Any]:
             f"{where}: the instruction {name!r} is not supported; supported are "
             f"{', '.join(SUPPORTED)}. Add a column to the participants table instead"
         )
-    options, _ = SUPPORTED[name]
-    unknown = sorted(set(given) - _COMMON - set(options))
-    if unknown:
-        raise ValueError(f"{where}: {name} has {quoted(unknown)}, which is not supported")
+    _check_options(given, name, where)
     read = {**given}
     for key in ("Input", "Output"):
         value = given.get(key)
         read[key] = [value] if isinstance(value, str) else value or []
         if not isinstance(read[key], list) or not all(isinstance(x, str) for x in read[key]):
             raise ValueError(f"{where}: {key} is {value!r}; it must be a list of columns")
-    if not read["Input"]:
-        raise ValueError(f"{where}: {name} has no Input; give a list of columns")
-    n_wanted = 1 if name == "Product" else len(read["Input"])
-    needed = name in ("Product", "Rename", "Copy")
-    if len(set(read["Output"])) < len(read["Output"]):
-        raise ValueError(f"{where}: Output names a column twice ({quoted(read['Output'])})")
-    if (read["Output"] or needed) and len(read["Output"]) != n_wanted:
-        raise ValueError(
-            f"{where}: {name} has {len(read['Output'])} names in Output; it needs {n_wanted}"
-        )
-    for key, allowed in options.items():
-        if key in given and not _allowed(given[key], allowed):
-            raise ValueError(f"{where}: {key} is {given[key]!r}, which is not supported")
+    if name == "Split":
+        read["By"] = [given["By"]] if isinstance(given["By"], str) else given["By"]
+    _check_columns(read["Input"], read["Output"], name, where)
     return read
 
 
-def _allowed(value: Any, allowed: type | tuple[Any, ...]) -> bool:
-    return isinstance(value, allowed) if isinstance(allowed, type) else value in allowed
+def _check_options(given: Mapping[str, Any], name: str, where: str) -> None:
+    """Refuse keys and values that an instruction does not have, and the lack of those it needs."""
+    options, _ = SUPPORTED[name]
+    unknown = sorted(set(given) - _COMMON - set(options))
+    if unknown:
+        raise ValueError(f"{where}: {name} has {quoted(unknown)}, which is not supported")
+    for key in _NEEDED.get(name, ()):
+        if key not in given:
+            raise ValueError(f"{where}: {name} has no {key}; add it")
+    for key, allowed in options.items():
+        if key in given and not _allowed(given[key], allowed):
+            raise ValueError(f"{where}: {key} is {given[key]!r}, which is not supported")
+
+
+def _check_columns(inputs: list[str], outputs: list[str], name: str, where: str) -> None:
+    """Refuse an instruction without input, and with another number of outputs than it makes."""
+    if not inputs:
+        raise ValueError(f"{where}: {name} has no Input; give a list of columns")
+    n_wanted = 1 if name == "Product" else len(inputs)
+    needed = name in ("Product", "Rename", "Copy")
+    if len(set(outputs)) < len(outputs):
+        raise ValueError(f"{where}: Output names a column twice ({quoted(outputs)})")
+    if outputs and name == "Split":
+        raise ValueError(
+            f"{where}: Split has Output, but it names its columns itself, such as 'age.sex[f]'"
+        )
+    if (outputs or needed) and len(outputs) != n_wanted:
+        raise ValueError(f"{where}: {name} has {len(outputs)} names in Output; it needs {n_wanted}")
+
+
+def _allowed(value: Any, allowed: Any) -> bool:
+    if isinstance(allowed, type):
+        return isinstance(value, allowed)
+    return bool(allowed(value)) if callable(allowed) else value in allowed
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_names(value: Any) -> bool:
+    names = [value] if isinstance(value, str) else value
+    return isinstance(names, list) and bool(names) and all(isinstance(n, str) for n in names)
+
+
+def _are_replacements(value: Any) -> bool:
+    """Return whether values stand beside the texts of those that they replace."""
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(new is None or isinstance(new, str) or _is_number(new) for new in value.values())
+    )
+
+
+def columns_read(instruction: Mapping[str, Any]) -> list[str]:
+    """Return the columns that an instruction reads."""
+    return [*instruction["Input"], *instruction.get("By", ())]
 
 
 def transform(table: pd.DataFrame, instructions: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -78,7 +125,7 @@ def transform(table: pd.DataFrame, instructions: Sequence[Mapping[str, Any]]) ->
     """
     result = table.copy()
     for instruction in instructions:
-        missing = [name for name in instruction["Input"] if name not in result.columns]
+        missing = [name for name in columns_read(instruction) if name not in result.columns]
         if missing:
             raise ValueError(
                 f"the instruction {instruction['Name']} names {quoted(missing)}, which the "
@@ -103,24 +150,34 @@ def _numbers(table: pd.DataFrame, name: str, instruction: Mapping[str, Any]) -> 
     return numbers
 
 
+def levels_of(table: pd.DataFrame, name: str, told: str) -> list[Any]:
+    """Return the levels of a column, sorted; refuse one that is no category.
+
+    `told` begins the message: ``the instruction Factor cannot code``.
+    """
+    column: Any = table[name]
+    absent = [str(label) for label in table.index[column.isna()]]
+    if absent:
+        raise ValueError(
+            f"{told} column {name!r} of the participants table: it "
+            f"has no value for {', '.join(absent[:8])}; fill it in, or leave these subjects out"
+        )
+    check_covariates(table[[name]], WHERE, declared=[name], to_declare="")
+    levels = sorted(column.unique().tolist(), key=lambda level: (isinstance(level, str), level))
+    if 2 < len(levels) == len(table):
+        raise ValueError(
+            f"{told} column {name!r} of the participants table: "
+            "each subject has another value, so it would take a design column a subject"
+        )
+    return levels
+
+
 def _factor(table: pd.DataFrame, instruction: Mapping[str, Any]) -> pd.DataFrame:
     """Add a column of 0 and 1 for each level, called ``column.level``."""
     drop_one = instruction.get("Constraint", "none") == "drop_one"
     for name in instruction["Input"]:
         column: Any = table[name]
-        absent = [str(label) for label in table.index[column.isna()]]
-        if absent:
-            raise ValueError(
-                f"the instruction Factor cannot code column {name!r} of the participants table: it "
-                f"has no value for {', '.join(absent[:8])}; fill it in, or leave these subjects out"
-            )
-        check_covariates(table[[name]], WHERE, declared=[name], to_declare="")
-        levels = sorted(column.unique().tolist(), key=lambda level: (isinstance(level, str), level))
-        if 2 < len(levels) == len(table):
-            raise ValueError(
-                f"the instruction Factor cannot code column {name!r} of the participants table: "
-                "each subject has another value, so it would take a design column a subject"
-            )
+        levels = levels_of(table, name, "the instruction Factor cannot code")
         reference = instruction.get("RefLevel", levels[0])
         if drop_one and reference not in levels:
             raise ValueError(
@@ -187,6 +244,88 @@ def _copied(table: pd.DataFrame, instruction: Mapping[str, Any]) -> pd.DataFrame
     return table
 
 
+def _thresholded(column: Any, instruction: Mapping[str, Any]) -> Any:
+    """Return the values beyond a cut-off, and 0 for the others; missing values stay missing."""
+    cut = float(instruction.get("Threshold", 0.0))
+    if not instruction.get("Signed", True):
+        cut, column = abs(cut), column.abs()
+    keep = column >= cut if instruction.get("Above", True) else column <= cut
+    kept = column.where(keep | column.isna(), 0.0)
+    return kept.mask(keep, 1.0) if instruction.get("Binarize", False) else kept
+
+
+def _replaced(table: pd.DataFrame, instruction: Mapping[str, Any]) -> pd.DataFrame:
+    """Put values in the place of others; JSON has those to be replaced as text, numbers too."""
+    import pandas as pd
+
+    outputs = instruction["Output"] or instruction["Input"]
+    for name, output in zip(instruction["Input"], outputs, strict=True):
+        column: Any = table[name]
+        new = _new_values(column, instruction["Replace"], name)
+        values = [new.get(value, value) for value in column.tolist()]
+        kinds = {isinstance(value, str) for value in values if not pd.isna(value)}
+        if len(kinds) > 1:
+            raise ValueError(
+                f"column {output!r} of the participants table would have text and numbers after "
+                f"the instruction {instruction['Name']}; give all of its values one of the two"
+            )
+        table[output] = pd.Series(values, index=table.index)
+    return table
+
+
+def _new_values(column: Any, given: Mapping[str, Any], name: str) -> dict[Any, Any]:
+    """Return what replaces each value of a column; warn if none of them is there."""
+    from pandas.api.types import is_numeric_dtype
+
+    new: dict[Any, Any] = {}
+    numeric = is_numeric_dtype(column.dtype)
+    for text, value in given.items():
+        key: Any = text
+        if numeric:
+            try:
+                key = float(text)
+            except ValueError:
+                raise ValueError(
+                    f"the instruction Replace names {text!r}, but column {name!r} of the "
+                    "participants table holds numbers; name numbers, such as '2'"
+                ) from None
+        new[key] = math.nan if value is None else value
+    if not set(new) & set(column.tolist()):
+        warn_caller(
+            f"the instruction Replace changes nothing in column {name!r} of the participants "
+            f"table: it has no {quoted(list(given))}"
+        )
+    return new
+
+
+def _split(table: pd.DataFrame, instruction: Mapping[str, Any]) -> pd.DataFrame:
+    """Add a column for each combination of levels: the values there, and 0 elsewhere.
+
+    They are called as pybids calls them: ``age.sex[f]``, ``age.sex[f].site[1]``.
+    """
+    by = instruction["By"]
+    levels = [levels_of(table, name, "the instruction Split cannot split by") for name in by]
+    for name in instruction["Input"]:
+        values = _numbers(table, name, instruction)
+        for combination in itertools.product(*levels):
+            own = [f"{each}[{level}]" for each, level in zip(by, combination, strict=True)]
+            output = ".".join([name, *own])
+            inside = np.ones(len(table), dtype=bool)
+            for each, level in zip(by, combination, strict=True):
+                inside &= (table[each] == level).to_numpy(dtype=bool)
+            if output in table.columns:
+                raise ValueError(
+                    f"the instruction Split would make a second column {output!r} in the "
+                    "participants table; rename the one that is there"
+                )
+            if inside.any():
+                table[output] = values.where(inside, 0.0)
+    return table
+
+
+# Keys that an instruction needs besides input and output.
+_NEEDED = {"Replace": ("Replace",), "Split": ("By",)}
+
 # For each instruction: its keys besides input and output, and the function that does it.
 SUPPORTED: dict[str, tuple[dict[str, Any], Callable[..., Any]]] = {
     "Factor": ({"Constraint": ("none", "drop_one"), "RefLevel": object}, _factor),
@@ -195,4 +334,10 @@ SUPPORTED: dict[str, tuple[dict[str, Any], Callable[..., Any]]] = {
     "Product": ({}, _product),
     "Rename": ({}, _renamed),
     "Copy": ({}, _copied),
+    "Replace": ({"Replace": _are_replacements, "Attribute": ("value",)}, _replaced),
+    "Split": ({"By": _are_names}, _split),
+    "Threshold": (
+        {"Threshold": _is_number, "Binarize": bool, "Above": bool, "Signed": bool},
+        _each(_thresholded),
+    ),
 }

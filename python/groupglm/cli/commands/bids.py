@@ -16,8 +16,11 @@ from groupglm.cli.options.paths import FILE, FOLDER, TO_FOLDER
 from groupglm.cli.options.study import FitOptions, fit_options, run_options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from groupglm.cli.steps.bids_studies import BidsOptions
     from groupglm.cli.steps.study_design import Study
+    from groupglm.spaces.map_files import MapFiles
 
 __all__ = ["bids"]
 
@@ -78,7 +81,8 @@ def bids(**given: Any) -> None:
     of the results.
 
     With --model, the dataset-level node of a BIDS Stats Model gives the design and the contrasts.
-    Each first-level contrast that reaches the node has its own fit. A node of Type "meta" weights
+    Each first-level contrast that reaches the node has its own fit, and so has each group of a
+    column in GroupBy, whose files have group-LEVEL_ in their names. A node of Type "meta" weights
     each map by its stat-variance map. Parts of a model that are not supported are an error before
     any image is read.
 
@@ -179,6 +183,8 @@ def _options(given: dict[str, Any]) -> BidsOptions:
             "by Model.Type and Model.Software.groupglm."
         )
     model = read_stats_model(path, node=node)
+    if model.mask is not None:
+        given["mask"] = _mask_of(model.mask, given)
     group_model = GroupModelOptions.of_node(model.estimator)
     group_model.check_smoothing(given["fwhm"])
     return BidsOptions(
@@ -192,6 +198,17 @@ def _options(given: dict[str, Any]) -> BidsOptions:
         model_file=path,
         group_model=group_model,
     )
+
+
+def _mask_of(wanted: Mapping[str, Sequence[str]], given: dict[str, Any]) -> MapFiles:
+    """Find the mask that a Stats Model names; the option would be another one."""
+    from groupglm.bids.masks import find_mask
+
+    if given["mask"] is not None:
+        raise click.UsageError(
+            "--mask has no effect beside Model.Options.Mask of the model; give one of the two."
+        )
+    return find_mask(given["derivatives"], wanted)
 
 
 def _wanted(given: dict[str, Any]) -> dict[str, list[str]]:

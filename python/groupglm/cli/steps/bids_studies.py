@@ -14,6 +14,7 @@ from groupglm.cli.options.study import RunOptions
 from groupglm.cli.options.visits import Visit
 from groupglm.cli.results.names import Contrast, Names, check_labels
 from groupglm.cli.steps.beside_maps import BesideMaps, match_beside
+from groupglm.cli.steps.group_levels import GroupLevel, group_levels
 from groupglm.cli.steps.study_contrasts import check_estimable, read_contrasts
 from groupglm.cli.steps.study_design import Study, make_study
 from groupglm.cli.steps.visit_rows import ENTITIES
@@ -59,6 +60,8 @@ class BidsOptions(RunOptions):
         The file of the Stats Model.
     formula : str
         The design; of a model, its columns.
+    level : GroupLevel or None
+        The subjects of one fit, if the model groups them by columns of the participants table.
     """
 
     root: Path
@@ -71,6 +74,7 @@ class BidsOptions(RunOptions):
     model: StatsModel | None
     model_file: Path | None
     formula: str
+    level: GroupLevel | None = None
 
     @property
     def design_facts(self) -> dict[str, Any]:
@@ -127,6 +131,7 @@ class BidsOptions(RunOptions):
 
         asked = [self.wanted.get("sub"), self.model.filters.get("sub") if self.model else None]
         sets = [{plain_label(label) for label in labels} for labels in asked if labels]
+        sets += [] if self.level is None else [set(self.level.subjects)]
         return set.intersection(*sets) if sets else None
 
     @property
@@ -158,19 +163,32 @@ def bids_studies(options: BidsOptions, journal: Journal) -> list[Study]:
         )
     studies = []
     for files in _by_contrast(found, options, journal):
-        chosen = _by_visit(files, options)
-        study = _study(chosen, options)
-        journal.say(_found(chosen, study))
-        study.show(journal, pairs=options.dry_run)
-        studies.append(study)
-    check_labels(
-        [contrast for study in studies for contrast in study.contrasts],
-        "name them apart: --second-level-contrast NAME=EXPRESSION"
-        if options.model is None
-        else "give them names in the Stats Model that differ in more than case and punctuation",
-        prefixes={study.names.prefix for study in studies},
-    )
+        whole = _by_visit(files, options)
+        for level in _levels_of_groups(whole, options):
+            own = options if level is None else replace(options, level=level)
+            chosen = whole if level is None else level.chosen(whole)
+            study = _study(chosen, own)
+            journal.say(_found(chosen, study))
+            study.show(journal, pairs=options.dry_run)
+            studies.append(study)
+    for prefix in dict.fromkeys(study.names.prefix for study in studies):
+        check_labels(
+            [c for study in studies if study.names.prefix == prefix for c in study.contrasts],
+            "name them apart: --second-level-contrast NAME=EXPRESSION"
+            if options.model is None
+            else "give them names in the Stats Model that differ in more than case and punctuation",
+            prefixes=(prefix,),
+        )
     return studies
+
+
+def _levels_of_groups(
+    chosen: Mapping[str, NamedFile], options: BidsOptions
+) -> Sequence[GroupLevel | None]:
+    """Return the groups that have fits of their own; one None if the model has none."""
+    if options.model is None or not options.model.group_by:
+        return [None]
+    return group_levels(options.model.group_by, chosen, options.table)
 
 
 def _by_visit(files: Sequence[NamedFile], options: BidsOptions) -> dict[str, NamedFile]:
@@ -253,7 +271,8 @@ def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
     if options.allow_partial:
         matched = matched.with_values(_columns(matched, options))
     design = _design(matched, options)
-    prefix = prefix_of(entities)
+    entities |= {} if options.level is None else options.level.entities
+    prefix = prefix_of(entities) + ("" if options.level is None else options.level.prefix)
     stem = f"{prefix}contrast-{first_level}_"
     ending = kind_of(files[0].path).endings[0]
     return make_study(
