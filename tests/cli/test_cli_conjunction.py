@@ -73,9 +73,27 @@ def test_a_constant_is_in_maps_sidecars_and_page(tested: Path, tmp_path: Path) -
     assert "age = 0.5" in (tested / "report.html").read_text()
 
 
-def test_a_constant_cannot_be_permuted(study: Path, tmp_path: Path) -> None:
-    result = run(
-        "permute", *basic(study, tmp_path / "out", "--contrast", "age = 0.5"), "--n-perm", "5"
+def test_a_constant_is_permuted_as_maps_without_it(study: Path, tmp_path: Path) -> None:
+    mean = ["--formula", "~ 1", "--mask", study / "mask.nii.gz"]
+    (tmp_path / "less").mkdir()
+    for path in (study / "maps").glob("sub-*_effect.nii.gz"):
+        image: Any = nib.load(path)
+        values = np.asarray(image.dataobj) - np.asarray(image.dataobj).dtype.type(1.5)
+        nib.save(nib.Nifti1Image(values, image.affine), tmp_path / "less" / path.name)  # type: ignore[no-untyped-call]
+    run_well(
+        *("permute", study / "maps" / "sub-*_effect.nii.gz", *mean, "--n-perm", "40"),
+        *("--contrast", "c=intercept = 1.5", "--output", tmp_path / "constant"),
     )
-    assert result.exit_code == 1
-    assert "a permutation test is of an effect of 0" in result.output
+    run_well(
+        *("permute", tmp_path / "less" / "*.nii.gz", *mean, "--n-perm", "40"),
+        *("--contrast", "c=intercept", "--output", tmp_path / "zero"),
+    )
+    name = "contrast-c_stat-logp_desc-maxT_statmap"
+    found, wanted = (
+        values_of(tmp_path / folder / f"{name}.nii.gz") for folder in ("constant", "zero")
+    )
+    np.testing.assert_array_equal(found, wanted)
+    assert found.max() > 0
+    facts = json.loads((tmp_path / "constant" / f"{name}.json").read_text())
+    assert facts["Contrast"]["NullValue"] == 1.5
+    assert facts["SignFlips"] is True

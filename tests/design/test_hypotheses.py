@@ -11,7 +11,8 @@ import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groupglm import RepeatedMeasures, SecondLevelModel, non_parametric_inference
+from groupglm import RepeatedMeasures, SecondLevelModel
+from groupglm.design.contrasts import contrast_matrix
 from groupglm.design.hypotheses import read_hypothesis, split_constant
 
 nib: Any = nibabel  # typed only in part
@@ -132,9 +133,6 @@ def test_the_page_and_its_script_name_the_constant(study: Any) -> None:
     assert "&#39;mean&#39;: [1.0, 0.0]" in page
 
 
-def test_a_permutation_test_says_that_it_takes_no_constant(study: Any) -> None:
-    images, mask, design = study
-    with pytest.raises(ValueError, match="Only compute_contrast and the page compare"):
-        non_parametric_inference(
-            images, design_matrix=design, second_level_contrast="age = 0.5", mask=mask, n_perm=5
-        )
+def test_where_no_constant_is_compared_the_message_says_where_it_is() -> None:
+    with pytest.raises(ValueError, match="Only a t contrast of a model, also by permutation"):
+        contrast_matrix("age = 0.5", ["age"])

@@ -25,7 +25,9 @@ __all__ = ["contrast_matrix", "term_columns"]
 FloatArray = NDArray[np.float64]
 
 _CODING = re.compile(r"^[A-Z]\.")  # the T. of group[T.patient]
-_EQUATION = " Only compute_contrast and the page compare a contrast with a constant, 'age = 0.5'."
+_EQUATION = (
+    " Only a t contrast of a model, also by permutation, is compared with a constant, 'age = 0.5'."
+)
 _MAX_EXPRESSION = 20_000  # characters, far above real contrasts and far below a parser's limits
 
 

@@ -128,12 +128,6 @@ def permutation_targets(
 def check_permutable(contrasts: Sequence[Contrast]) -> None:
     """Refuse, before the long work, contrasts that the test would understand in another way."""
     for contrast in contrasts:
-        if contrast.null_value:
-            raise ValueError(
-                f"contrast {contrast.name!r} is compared with {contrast.null_value:g}, and a "
-                "permutation test is of an effect of 0; leave it out of the permutations, or "
-                "subtract the constant from the maps first"
-            )
         if contrast.stat_type == "F" and len(contrast.weights) == 1:
             raise ValueError(
                 f"contrast {contrast.name!r} is an F test of one row, which cannot be permuted "
@@ -294,6 +288,7 @@ def _permute(
         _options(contrast, how, options),
         label=contrast.name,
         resume=progress,
+        null_value=contrast.null_value,
     )
     images = outputs if isinstance(outputs, dict) else {f"logp_max_{contrast.stat_type}": outputs}
     return images, load_state(progress).n_done

@@ -17,8 +17,10 @@ from groupglm.inference.permutation.cluster_families import cluster_families
 from groupglm.inference.permutation.planning import choose_exchange
 from groupglm.inference.permutation.rearranged_model import rearranged_model
 from groupglm.inference.permutation.resuming import digest_of
+from groupglm.inference.permutation.shifted_data import ShiftedData, shares_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.messages import argument
+from groupglm.models.null_value import against
 from groupglm.spaces.public_rows import to_public
 from groupglm.spaces.statistic import Statistic
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from groupglm.engine.group_rows import GroupRows
     from groupglm.engine.row_store import RowStore
     from groupglm.group.fitted_group import FittedGroup
+    from groupglm.inference.permutation.null_distribution import DataSource
     from groupglm.inference.permutation.options import PermutationOptions
     from groupglm.inference.permutation.resuming import PermutationState
     from groupglm.models.base import Fit
@@ -86,8 +89,9 @@ def permute_group(
     *,
     label: object,
     resume: PermutationState | Path | None = None,
+    null_value: float = 0.0,
 ) -> Image | PermutationOutputs:
-    """Test a contrast of a fitted group by permutation.
+    """Test a contrast of a fitted group by permutation, against a constant.
 
     Shapes: `contrast` (n_columns,).
     """
@@ -97,10 +101,18 @@ def permute_group(
         )
     refuse_without_neighbours(group.space, options)
     parametric = group.result.contrast(contrast)
+    tested: DataSource = data
+    if null_value:
+        beside = tuple(group.result.model.beside)
+        shares = shares_of(group.result.X, contrast, null_value, beside.count("covariate"))
+        empty = (parametric.effect_size == 0) & (np.asarray(parametric.effect_variance) == 0)
+        tested = ShiftedData(data, shares, ~empty, beside)
+        shifted = against(parametric, null_value, options.n_threads)
+        parametric = replace(parametric, stat=np.where(empty, parametric.stat, shifted.stat))
     result = permutation_test(
         group.result.X,
         contrast,
-        data,
+        tested,
         parametric.stat,
         group.result.df_residual,
         options,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from groupglm import _core
-from groupglm.design.contrasts import contrast_matrix
+from groupglm.design.hypotheses import Hypothesis, read_hypothesis
 from groupglm.design.matrix import check_design_matrix
 from groupglm.engine.row_cache import check_memory
 from groupglm.errors import renamed
@@ -106,7 +106,7 @@ def non_parametric_inference(
     second_level_input, confounds, design_matrix
         Images and design, as `SecondLevelModel.fit` takes them.
     second_level_contrast, first_level_contrast
-        The contrast, as `SecondLevelModel.compute_contrast` takes it.
+        The contrast, as `SecondLevelModel.compute_contrast` takes it, also against a constant.
     mask : image, path or masker, optional
         As ``mask_img`` of `SecondLevelModel`.
     smoothing_fwhm : float, optional
@@ -216,6 +216,12 @@ def non_parametric_inference(
     ``|statistic| - threshold`` over its voxels, as in nilearn (Bullmore et al. 1999, IEEE
     Transactions on Medical Imaging 18, 32-42). The statistic is t or F, and the threshold is its
     value at the p (or z) that forms clusters.
+
+    **Constants.** A t contrast may be tested against a constant: ``"age = 0.5"``. The share of each
+    image in it is subtracted from the image, and the test is of 0: signs are flipped about the
+    constant, and the residuals of the nuisance are those of the test against 0, whatever the
+    method. This takes the memory of the images again. Places where all images are 0 hold no data,
+    and are tested against 0.
 
     **p-values** are (1 + count) / (1 + n), and never zero. The method is Freedman and Lane's by
     default (Winkler et al. 2014, NeuroImage 92, 381-397).
@@ -363,7 +369,7 @@ def non_parametric_inference(
             geometry=Geometry(surfaces, areas),
         )
         refuse_smoothing(masking, fitted)
-        group, values = _fit(
+        group, tested = _fit(
             cohort,
             fitted,
             second_level_contrast,
@@ -373,9 +379,17 @@ def non_parametric_inference(
             covariates=tuple(beside.covariates),
             model_intercept=adds_constant,
         )
+        values = tested.weights
         label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
-        data = ImageData(group.rows)
-        return permute_group(group, data, values, options, label=label, resume=previous)
+        return permute_group(
+            group,
+            ImageData(group.rows),
+            values,
+            options,
+            label=label,
+            resume=previous,
+            null_value=tested.null_value,
+        )
 
 
 def _fit(
@@ -388,10 +402,11 @@ def _fit(
     *,
     covariates: tuple[str, ...],
     model_intercept: bool,
-) -> tuple[FittedGroup, Floats]:
+) -> tuple[FittedGroup, Hypothesis]:
     """Read the images for the mask, what is missing, and the parametric statistics."""
     frame = cohort.design(first_level_contrast)
-    values = contrast_matrix(second_level_contrast, [*map(str, frame.columns), *covariates])
+    tested = read_hypothesis(second_level_contrast, [*map(str, frame.columns), *covariates])
+    values = tested.weights
     if values.ndim == 2 and len(values) == 1:
         values = values[0]  # one row is one contrast, as for the estimator
     sources = cohort.open(first_level_contrast, same_grid=not masking.resamples)
@@ -427,4 +442,4 @@ def _fit(
     if options.missing == "raise" and n_observations.ndim:
         lacking = np.flatnonzero(n_observations < len(sources))
         refuse_missing(ImageData(group.rows), lacking, group.space.n_values)
-    return group, values
+    return group, replace(tested, weights=values)
