@@ -67,7 +67,7 @@ def test_a_table_goes_through_all_commands(folder: Path) -> None:
     assert said["Values"] == "z"
     assert said["Contrast"]["Name"] == "mean"
     kept = (out / "contrast-mean_stat-z_desc-bonferroni0p05_regions.tsv").read_text()
-    assert kept.splitlines()[0] == "region\tz"
+    assert kept.splitlines()[0] == "region\tz\tPeak p (FWE)\tp (uncorrected)"
     n_kept = int(
         np.count_nonzero(series(out / "contrast-mean_stat-z_desc-bonferroni0p05_statmap.tsv"))
     )
@@ -87,7 +87,7 @@ def test_a_table_goes_through_all_commands(folder: Path) -> None:
         assert result.exit_code == 0, result.output
     expected = np.where(np.abs(z) >= 0.2, z, 0.0)
     np.testing.assert_array_equal(series(folder / "kept.tsv"), expected)
-    assert "p (corrected)" in (folder / "again.html").read_text()
+    assert "Peak p (FWE)" in (folder / "again.html").read_text()
 
 
 def test_tables_beside_the_table(folder: Path) -> None:

@@ -79,7 +79,7 @@ def test_an_f_contrast_and_a_permutation_test(table: pd.DataFrame, design: pd.Da
     ).get_standalone()
     assert '<th scope="col">F</th>' in page
     assert "z of the regions, the largest on top" in page
-    assert "p (corrected)" in page
+    assert "Peak p (FWE)" in page
 
 
 def test_variances_between_subjects_are_drawn(table: pd.DataFrame, design: pd.DataFrame) -> None:

@@ -174,6 +174,7 @@ class FittedModel(EffectMaps, MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps)
         report_dims: tuple[int, int] = (1600, 800),
         *,
         permutations: Mapping[str, PermutationTest] | None = None,
+        atlas: Any = None,
     ) -> HTMLReport:
         """Write a page about the fit: data, design, and for each contrast map, clusters and peaks.
 
@@ -226,6 +227,9 @@ class FittedModel(EffectMaps, MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps)
         permutations : mapping of str to groupglm.report.PermutationTest, optional
             Permutation tests of contrasts, by the contrast's name: the page shows their corrected
             p-values beside the other results.
+        atlas : Atlas, str, os.PathLike, image or pair of images, optional
+            Names the places of peaks and clusters in the tables, as in
+            `groupglm.get_clusters_table`.
 
         Returns
         -------

@@ -218,7 +218,8 @@ def get_results_table(
     permuted = None if permutations is None else PermutedMaps.read(permutations, tested.space)
     with renamed(threshold="stat_threshold"):
         method = method_of(correction, tested, permuted)
-        found = find_results(tested, limits, method, permuted)
+        members = None if permuted is None else permuted.members
+        found = find_results(tested, limits, method, permuted, members)
     if maps is not None:
         _add_effects(found, maps, level)
     if atlas is not None:

@@ -13,14 +13,10 @@ from groupglm.errors import ArgumentError
 from groupglm.inference.cluster_table import tabulate
 from groupglm.inference.corrected_p.columns import with_p_values
 from groupglm.inference.corrected_p.methods import (
-    Bonferroni,
-    FalseDiscoveryRate,
     PermutedMaxima,
-    RandomField,
     TestedMap,
-    Uncorrected,
 )
-from groupglm.inference.corrected_p.permuted import PermutedMaps
+from groupglm.inference.corrected_p.of_thresholded import method_of_control
 from groupglm.inference.places_table import tabulate_places
 from groupglm.messages import argument
 
@@ -31,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.inference.corrected_p.methods import Method
+    from groupglm.inference.corrected_p.permuted import PermutedMaps
     from groupglm.inference.found_clusters import FoundClusters
     from groupglm.inference.random_fields.map_field import MapField
     from groupglm.spaces.base import Space
@@ -67,7 +64,7 @@ class TestedRow:
         Whether both tails are tested.
     statistic : tuple of str and array, or None
         Letter and values of the t or F that the z-scores were made from.
-    find_field : callable
+    find_field : callable, optional
         Returns the random field that the map is of.
     """
 
@@ -76,7 +73,7 @@ class TestedRow:
     z: Floats
     two_sided: bool
     statistic: tuple[str, Floats] | None
-    find_field: Callable[[], MapField]
+    find_field: Callable[[], MapField] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,20 +100,27 @@ def method_of(correction: Correction, tested: TestedRow, permuted: PermutedMaps 
     if correction == "permutation":
         assert permuted is not None  # noqa: S101  (the door has checked it)
         return PermutedMaxima(permuted.logp)
+    field = None
     if correction == "rft":
-        return RandomField(tested.find_field())
-    if correction == "fdr":
-        return FalseDiscoveryRate()
-    return Bonferroni() if correction == "bonferroni" else Uncorrected()
+        assert tested.find_field is not None  # noqa: S101  (as every map has)
+        field = tested.find_field()
+    return method_of_control(correction, field)
 
 
 def find_results(
-    tested: TestedRow, limits: Limits, method: Method, permuted: PermutedMaps | None
+    tested: TestedRow,
+    limits: Limits,
+    method: Method,
+    permuted: PermutedMaps | None,
+    members: NDArray[np.bool_] | None = None,
 ) -> FoundClusters:
-    """Find peaks and clusters with their p-values."""
+    """Find peaks and clusters with their p-values.
+
+    `members`, shape (n_values,), are the places in clusters if there is no threshold.
+    """
     space, row, threshold = tested.space, tested.z, limits.threshold
     if threshold is None:
-        row, threshold = _clusters_of_test(row, permuted)
+        row, threshold = _only_members(row, members)
     if space.has_neighbours:
         found = tabulate(
             space,
@@ -143,9 +147,9 @@ def find_results(
     return with_p_values(found, about, method)
 
 
-def _clusters_of_test(row: Floats, permuted: PermutedMaps | None) -> tuple[Floats, float]:
-    """Return z in the clusters that a permutation test formed, and a threshold below all of it."""
-    if permuted is None or permuted.sizes is None:
+def _only_members(row: Floats, members: NDArray[np.bool_] | None) -> tuple[Floats, float]:
+    """Return z in the places that are in clusters, and a threshold below all of it."""
+    if members is None:
         raise ArgumentError(
             "stat_threshold",
             "missing",
@@ -154,7 +158,7 @@ def _clusters_of_test(row: Floats, permuted: PermutedMaps | None) -> tuple[Float
             + argument("correction", "permutation")
             + " with the clusters that the test formed (threshold=...) knows them",
         )
-    kept = np.where(permuted.sizes > 0, row, 0.0)
+    kept = np.where(members, row, 0.0)
     least = float(np.nanmin(np.abs(kept[kept != 0]), initial=math.inf))
     return kept, least / 2
 

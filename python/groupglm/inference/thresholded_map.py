@@ -37,6 +37,7 @@ from groupglm.spaces.wording import extent
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from groupglm.inference.random_fields.map_field import MapField
     from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.spaces.images import Image, ImageLike
 
@@ -62,11 +63,17 @@ class ThresholdedMap:
         The threshold that was used.
     cluster_sizes : dict of str to float
         Of "cluster-rft", the size from which on a cluster is significant, of each part.
+    tested : StatMap or None
+        The map as it was thresholded; None without a map.
+    field : MapField or None
+        The random field of "rft" and "cluster-rft".
     """
 
     image: Image | None
     threshold: float
     cluster_sizes: dict[str, float]
+    tested: StatMap | None = None
+    field: MapField | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +153,7 @@ def _checked_level(
 def _apply(rule: _Rule, stat_map: StatMap, stat_img: Any, *, two_sided: bool) -> ThresholdedMap:
     """Threshold a map that was read."""
     sizes: dict[str, float] = {}
+    field = None
     if rule.control is None:
         stat_map.refuse_p()
         two_sided = stat_map.has_two_tails(two_sided=two_sided)
@@ -157,7 +165,9 @@ def _apply(rule: _Rule, stat_map: StatMap, stat_img: Any, *, two_sided: bool) ->
             remedy=lambda p, _: arguments(alpha=f"{p:g}", height_control="'fpr'"),
         )
     elif rule.control == "rft" or rule.control == "cluster-rft":  # noqa: PLR1714  (for the types)
-        stat_map, two_sided, used, sizes = _by_fields(rule, stat_map, stat_img, two_sided=two_sided)
+        field = _field(rule, stat_map, stat_img)
+        stat_map, two_sided = _as_tested(stat_map, two_sided=two_sided)
+        used, sizes = _by_fields(rule, stat_map, field, two_sided=two_sided)
     else:
         stat_map, two_sided = _as_tested(stat_map, two_sided=two_sided)
         used = threshold_of(stat_map.tests, rule.alpha, rule.control, two_sided=two_sided)
@@ -176,26 +186,30 @@ def _apply(rule: _Rule, stat_map: StatMap, stat_img: Any, *, two_sided: bool) ->
     about = f"thresholded at {used:.6g} ({control})"
     if stat_map.scale is not None and stat_map.scale.contrast is not None:
         about += f": {stat_map.scale.statistic.kind} of contrast {stat_map.scale.contrast}"
-    return ThresholdedMap(stat_map.image(kept.row, about), used, sizes)
+    return ThresholdedMap(stat_map.image(kept.row, about), used, sizes, stat_map, field)
+
+
+def _field(rule: _Rule, stat_map: StatMap, stat_img: Any) -> MapField:
+    """Return the random field of a map, in the small volume if there is one."""
+    field = field_of_map(stat_img, stat_map, rule.smoothness)
+    if rule.small_volume is None:
+        return field
+    small = within_small_volume(field.smoothness, stat_map, rule.small_volume)
+    return replace(field, smoothness=small)
 
 
 def _by_fields(
-    rule: _Rule, stat_map: StatMap, stat_img: Any, *, two_sided: bool
-) -> tuple[StatMap, bool, float, dict[str, float]]:
-    """Return the map as z, whether both tails are tested, the height, and sizes of clusters."""
-    field = field_of_map(stat_img, stat_map, rule.smoothness)
-    if rule.small_volume is not None:
-        small = within_small_volume(field.smoothness, stat_map, rule.small_volume)
-        field = replace(field, smoothness=small)
-    stat_map, two_sided = _as_tested(stat_map, two_sided=two_sided)
+    rule: _Rule, stat_map: StatMap, field: MapField, *, two_sided: bool
+) -> tuple[float, dict[str, float]]:
+    """Return the height of a map of z, and the sizes of clusters."""
     if rule.control == "rft":
         other = threshold_of(stat_map.tests, rule.alpha, "bonferroni", two_sided=two_sided)
         used = rft_threshold(field, stat_map, rule.alpha, two_sided=two_sided, bonferroni=other)
-        return stat_map, two_sided, used, {}
+        return used, {}
     refuse_clusters(stat_map.space, "height_control", "is 'cluster-rft'")
     used = -float(special.ndtri(rule.forming_p / 2 if two_sided else rule.forming_p))
     sizes = cluster_sizes(field, stat_map, rule.alpha, used, two_sided=two_sided)
-    return stat_map, two_sided, used, sizes
+    return used, sizes
 
 
 def _least_sizes(

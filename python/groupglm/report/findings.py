@@ -10,7 +10,11 @@ import numpy as np
 
 from groupglm.errors import ArgumentError, printable, renamed
 from groupglm.inference.arguments import refuse_clusters
+from groupglm.inference.cluster_regions import with_regions
 from groupglm.inference.cluster_table import tabulate
+from groupglm.inference.corrected_p.columns import with_p_values
+from groupglm.inference.corrected_p.methods import TestedMap
+from groupglm.inference.corrected_p.of_thresholded import method_of_control
 from groupglm.inference.error_rates import threshold_of
 from groupglm.inference.found_clusters import FoundClusters, n_clusters, strongest_first
 from groupglm.inference.labelling import label_clusters
@@ -191,7 +195,11 @@ def find(name: str, tested: Hypothesis, group: FittedGroup, options: ReportOptio
         )
     else:
         found = tabulate_places(group.space, values, limit, two_sided=two_sided)
-    found = found.strongest_first()
+    tested_map = TestedMap(values[~np.isnan(values)], limit, two_sided, extent)
+    method = method_of_control(options.height_control)
+    found = with_p_values(found, tested_map, method).strongest_first()
+    if options.atlas is not None and group.space.has_neighbours:
+        found = with_regions(found, options.atlas, f"the map of {printable(name)}")
     top = peak_at(_farthest(z, limit, two_sided=two_sided), group.space, z)
     return Finding(
         name=name,

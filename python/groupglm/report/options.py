@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from groupglm.atlases.atlas import Atlas
+from groupglm.atlases.finding import as_atlas
 from groupglm.design.hypotheses import Hypothesis, read_hypothesis
 from groupglm.errors import ArgumentError, printable, shown, warn_caller
 from groupglm.messages import text_of
@@ -54,6 +56,7 @@ class ReportOptions:
     display_mode: Any
     two_sided: bool
     cut_coords: Any
+    atlas: Atlas | None = None
 
     @classmethod
     def check(cls, **given: Any) -> ReportOptions:
@@ -67,6 +70,8 @@ class ReportOptions:
 
 def check_corrections(given: Mapping[str, Any]) -> tuple[ReportOptions, ...]:
     """Return the checked options of each correction that was asked for."""
+    atlas = given["atlas"]
+    given = {**given, "atlas": None if atlas is None else as_atlas(atlas)}  # loaded once
     controls, alphas = given["height_control"], given["alpha"]
     if not isinstance(controls, list | tuple):
         return (ReportOptions.check(**given),)

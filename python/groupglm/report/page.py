@@ -84,7 +84,11 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> tu
         for name, tested in request.contrasts.items()
     ]
     permuted = [
-        list(find_permuted(own[0], request.permutations[own[0].name], options.min_distance))
+        list(
+            find_permuted(
+                own[0], request.permutations[own[0].name], options.min_distance, options.atlas
+            )
+        )
         if own[0].name in request.permutations
         else []
         for own in findings

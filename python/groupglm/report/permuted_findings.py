@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from groupglm.inference.cluster_regions import with_regions
 from groupglm.inference.cluster_table import tabulate
+from groupglm.inference.corrected_p.columns import with_p_values
+from groupglm.inference.corrected_p.methods import PermutedMaxima, TestedMap
 from groupglm.inference.corrected_p.permuted import read_permuted_row
-from groupglm.inference.found_clusters import FoundClusters
 from groupglm.inference.places_table import tabulate_places
 from groupglm.report.findings import Finding, main_peaks, peak_at, with_places
 from groupglm.spaces.narrowing import narrowed
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from groupglm.atlases.atlas import Atlas
+    from groupglm.inference.corrected_p.methods import Method
+    from groupglm.inference.found_clusters import FoundClusters
     from groupglm.report.findings import Row
     from groupglm.report.permutation_test import PermutationTest
     from groupglm.spaces.base import Space
@@ -52,7 +57,10 @@ class PermutedFinding(Finding):
 
 
 def find_permuted(
-    finding: Finding, test: PermutationTest, min_distance: float
+    finding: Finding,
+    test: PermutationTest,
+    min_distance: float,
+    atlas: Atlas | None = None,
 ) -> Iterator[PermutedFinding]:
     """Find where a permutation test's corrected p is below its level."""
     z, space = finding.z, finding.space
@@ -65,7 +73,10 @@ def find_permuted(
         two_sided = test.two_sided and finding.result.stat_type == "t"
         survives = (logp > -math.log10(test.alpha)) & ((z > 0) | ((z < 0) & two_sided))
         kept = np.where(survives, z, 0.0)
-        found = _clusters(space, kept, logp, min_distance, two_sided=two_sided)
+        method = PermutedMaxima({kind: logp})
+        found = _clusters(space, kept, z, method, min_distance, two_sided=two_sided)
+        if atlas is not None and space.has_neighbours:
+            found = with_regions(found, atlas, named)
         top = int(np.lexsort((-np.abs(z), -logp))[0])  # of equal p, the strongest
         peak = peak_at(top, space, z)
         yield PermutedFinding(
@@ -96,19 +107,17 @@ def find_permuted(
 def _clusters(
     space: Space,
     kept: NDArray[np.float64],
-    logp: NDArray[np.float64],
+    z: NDArray[np.float64],
+    method: Method,
     min_distance: float,
     *,
     two_sided: bool,
 ) -> FoundClusters:
-    """Find the clusters in the surviving values of z; each peak has its corrected p."""
+    """Find the clusters in the surviving values of z, with their corrected p."""
     limit = float(np.abs(kept[kept != 0]).min(initial=np.inf)) / 2
     if space.has_neighbours:
         found = tabulate(space, kept, limit, two_sided=two_sided, min_distance=min_distance)
     else:
         found = tabulate_places(space, kept, limit, two_sided=two_sided)
-    found = found.strongest_first()
-    if len(found.table):
-        after = int(np.flatnonzero(found.table.columns == "Peak Stat")[0]) + 1
-        found.table.insert(after, "p (corrected)", 10.0 ** -logp[found.places])
-    return found
+    tested = TestedMap(z[~np.isnan(z)], limit, two_sided)
+    return with_p_values(found, tested, method).strongest_first()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
+from groupglm.inference.corrected_p.methods import PERMUTED_COLUMNS
 from groupglm.plotting.place_fit import half_widths
 from groupglm.report.permuted_findings import PermutedFinding
 from groupglm.runtime.rounding import p_value, statistic
@@ -34,8 +35,7 @@ def places_table(finding: Finding) -> dict[str, Any]:
     columns = [one.capitalize()]
     columns += ["Effect", f"{LEVEL:.0%} interval"] if is_t else []
     columns += [result.stat_type, "z", "p (uncorrected)"]
-    permuted = isinstance(finding, PermutedFinding)
-    columns += ["p (corrected)"] if permuted else []
+    columns += [PERMUTED_COLUMNS[finding.kind]] if isinstance(finding, PermutedFinding) else []
     columns += ["Survives"]
     half = half_widths(result, LEVEL) if is_t else None
     # A normal tail is exact where 1 - p would round to 0.

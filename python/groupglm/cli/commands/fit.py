@@ -88,6 +88,7 @@ def fit(**given: Any) -> None:
       with --permute (size and mass with --cluster-p too, tfce with --tfce too):
         contrast-NAME_stat-logp_desc-max{T|F,Size,Mass,Tfce}_statmap.nii.gz
         contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz, if with either
+        contrast-NAME_desc-permutation_clusters.tsv, with corrected p of clusters and peaks
         contrast-NAME_permutations.npz, from which an interrupted run continues
       report.html with --report, and its paragraph on methods: methods.md, methods.bib
       model.groupglm with --save-model

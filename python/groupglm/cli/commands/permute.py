@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from groupglm.cli.journal import Journal
+from groupglm.cli.options.atlases import AtlasChoice, atlas_options
 from groupglm.cli.options.common import cluster_p as cluster_p_option
 from groupglm.cli.options.common import seed as seed_option
 from groupglm.cli.options.common import tails
@@ -44,6 +45,7 @@ __all__ = ["permute"]
 @target_affine_option
 @missing_option
 @zero_is_missing_option
+@atlas_options
 def permute(
     *,
     n_perm: int,
@@ -77,6 +79,9 @@ def permute(
       for all voxels (clusters, enhanced values) of the mask by the largest of each permutation
       contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz: the statistics, with
       --cluster-p or --tfce
+      contrast-NAME_desc-permutation_clusters.tsv: clusters that the test formed, or without
+      --cluster-p those of voxels with a corrected p below 0.05, and their peaks, with corrected p
+      of both; of regions, a table of those
       contrast-NAME_permutations.npz: the null distributions, written every minute, from which an
       interrupted run, or one with more permutations, continues
       mask.nii.gz: the voxels over which p is corrected
@@ -95,6 +100,7 @@ def permute(
     terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     check_zero_option(zero_is_missing, missing)
+    atlas = AtlasChoice.taken_from(study_options)
     group_model = GroupModelOptions.taken_from(study_options)
     group_model.check_permutations()
     options = StudyOptions(**study_options, group_model=group_model)
@@ -115,6 +121,7 @@ def permute(
                 missing=missing,
                 zero_is_missing=zero_is_missing,
                 target_affine=target_affine,
+                atlas=atlas,
             )
             summary["contrasts"] = run_permutations(study, options, how, journal)
             journal.say(f"Done in {time.perf_counter() - start:.1f} s: {options.output}")

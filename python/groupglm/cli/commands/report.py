@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groupglm.cli.journal import Journal
+from groupglm.cli.options.atlases import AtlasChoice, atlas_options
 from groupglm.cli.options.common import (
     CONTRAST,
     NamedContrast,
@@ -58,6 +59,7 @@ __all__ = ["report", "write_report"]
 @tails
 @background_option
 @geometry_options
+@atlas_options
 @click.option("--title", help="Heading of the page.")
 @click.option("--output", type=TO_FILE, required=True)
 @as_json
@@ -76,6 +78,7 @@ def report(
     output: Path,
     as_json: bool,
     overwrite: bool,
+    **of_atlas: Any,
 ) -> None:
     """Write a page about a model that "groupglm fit --save-model" or model.save() has saved.
 
@@ -105,6 +108,7 @@ def report(
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
     terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
+    chosen = AtlasChoice.taken_from(of_atlas)
     journal = Journal(as_json=as_json)
     with journal.listening():
         from groupglm.cli.steps.report_folder import ModelFolder, find_model
@@ -121,6 +125,7 @@ def report(
             "two_sided": alike.two_sided(two_sided),
             "cluster_threshold": extent,
             **({} if background is None else {"bg_img": background}),
+            **({} if chosen is None else {"atlas": chosen.load()}),
         }
         options = {
             "Contrasts": [given.text for given in contrasts],
@@ -131,10 +136,12 @@ def report(
             "Background": None if background is None else file_facts(background),
             **mesh_facts(surfaces, areas),
             "Folder": folder.facts(),
+            **({} if chosen is None else {"Atlas": chosen.facts()}),
         }
         made = Made(output, file, options)
         read = [*folder.read, *([] if background is None else [background])]
         read += mesh_files(surfaces, areas)
+        read += [] if chosen is None else chosen.files
         with made.claimed(suffixes=(".html", ".htm"), read=read):
             said = made.found(overwrite=overwrite)
             status = "written" if said is None else "skipped"

@@ -405,7 +405,12 @@ class FitOptions:
             ("--seed", own["seed"] is not None, permutes, "--permute N"),
             ("--background", own["background"], own["report"], "--report"),
             ("--small-volume", own["small_volume"], own["corrections"], "--correct"),
-            ("--atlas", own["atlas"], own["corrections"], "--correct"),
+            (
+                "--atlas",
+                own["atlas"],
+                thresholds or permutes,
+                "--correct, --permute or --report",
+            ),
             ("--cluster-threshold", own["cluster_threshold"], thresholds, "--correct or --report"),
             (
                 "--two-sided" if own["two_sided"] else "--one-sided",

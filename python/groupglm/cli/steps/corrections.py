@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from groupglm.cli.options.atlases import small_volume_facts, small_volume_given
 from groupglm.cli.results.maps_read_back import values_of
 from groupglm.cli.results.names import Contrast, read_json, sidecar
+from groupglm.cli.steps.permuted_table import NO_MESH
 from groupglm.inference.column_meanings import described
 from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import rounded, statistic
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from groupglm.spaces.images import Image
 
 __all__ = ["Rule", "correct_contrast", "sizes_in_words"]
-
-_NO_MESH = "not tabulated: which places are neighbours is not known"
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,12 @@ def correct_contrast(
     overwrite: bool,
 ) -> dict[str, Any]:
     """Threshold a contrast's map of z, which is in a file already, inside the mask of the fit."""
+    from groupglm.inference.cluster_regions import with_regions
     from groupglm.inference.cluster_table import tabulate_clusters
+    from groupglm.inference.corrected_p.of_thresholded import (
+        method_of_control,
+        with_p_of_threshold,
+    )
     from groupglm.inference.found_clusters import n_clusters
     from groupglm.inference.thresholded_map import threshold_map
 
@@ -104,7 +108,7 @@ def correct_contrast(
     done = {"correction": str(correction), "files": files}
     what = f"{correction} of {contrast.name!r}"
     found = read_json(sidecar(path)) or {}
-    wanted = (path,) if found.get("Clusters") == _NO_MESH else (path, table_path)
+    wanted = (path,) if found.get("Clusters") == NO_MESH else (path, table_path)
     if outputs.are_done(what, wanted, said, overwrite=overwrite):
         journal.say(f"{contrast.name}: {correction} skipped, it is there already")
         return {**done, "threshold": found.get("Threshold"), "status": "skipped"}
@@ -129,7 +133,7 @@ def correct_contrast(
     finite = threshold if math.isfinite(threshold) else None
     if of_regions:
         said = {**said, **outputs.said(contrast), "Threshold": finite}
-        return {**done, **_write_regions(contrast, rule, outputs, journal, image, said)}
+        return {**done, **_write_regions(contrast, rule, outputs, journal, kept, said)}
     _, space, _ = values_of(z_map, outputs.geometry)
     if not space.has_neighbours:
         image_said = {**said, **outputs.said(contrast), "Threshold": finite}
@@ -145,12 +149,21 @@ def correct_contrast(
             two_sided=two_sided,
             geometry=outputs.geometry,
             described=True,
-            atlas=None if rule.atlas is None else rule.atlas.load(),
         )
+    method = method_of_control(correction.control, kept.field)
+    clusters = with_p_of_threshold(
+        clusters,
+        kept,
+        method,
+        two_sided=two_sided,
+        cluster_threshold=rule.cluster_threshold,
+    )
+    if rule.atlas is not None:
+        clusters = with_regions(clusters, rule.atlas.load(), path.name)
     table, (one, many) = clusters.table, clusters.space.place_words
     said = {**said, **outputs.said(contrast), "Threshold": finite}
     about = f"Clusters of z scores that survive {correction}, with their peaks"
-    facts = {"Description": about, **described(table), **said}
+    facts = {"Description": about, **described(table, method.sources), **said}
     outputs.write_table(rounded(table), table_path, facts)
     about = f"z score where it survives {correction}"
     outputs.write_image(image, path, {"Description": about, "Values": "z", **said})
@@ -193,7 +206,7 @@ def _without_clusters(
     _, space, values = values_of(image)
     survive = counted(int(np.count_nonzero(np.nan_to_num(values))), *space.place_words)
     about = f"z score where it survives {rule.correction}"
-    facts = {"Description": about, "Values": "z", **said, "Clusters": _NO_MESH}
+    facts = {"Description": about, "Values": "z", **said, "Clusters": NO_MESH}
     outputs.write_image(image, path, facts)
     journal.say(
         f"{contrast.name}: {rule.correction}: {survive} survive; a table of their clusters needs "
@@ -207,20 +220,27 @@ def _write_regions(
     rule: Rule,
     outputs: Outputs,
     journal: Journal,
-    image: Any,
+    kept: ThresholdedMap,
     said: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write the map of the regions that survive, and a table of them; return what was found."""
     import numpy as np
     import pandas as pd
 
+    from groupglm.inference.corrected_p.of_thresholded import map_of_threshold, method_of_control
+    from groupglm.inference.found_clusters import FoundClusters
+
     correction, (path, table_path) = rule.correction, rule.paths(outputs, contrast)
+    image, method = kept.image, method_of_control(rule.correction.control)
     _, space, values = values_of(image)
     one, many = space.place_words
     places = np.flatnonzero(np.nan_to_num(values))
     places = places[np.argsort(-np.abs(values[places]), kind="stable")]
     names = [space.describe_place(place) for place in places.tolist()]
-    table = pd.DataFrame({one: names, "z": [statistic(z) for z in values[places].tolist()]})
+    two_sided = rule.two_sided and contrast.stat_type == "t"
+    found = FoundClusters(space, pd.DataFrame(), places, [])
+    columns = method.of_peaks(found, values[places], map_of_threshold(kept, two_sided=two_sided))
+    table = rounded(pd.DataFrame({one: names, "z": values[places], **columns}))
     outputs.write_table(
         table,
         table_path,
@@ -228,6 +248,7 @@ def _write_regions(
             "Description": f"{many.capitalize()} that survive {correction}, the strongest first",
             one: {"Description": f"Name of the {one}"},
             "z": {"Description": "z score of the contrast"},
+            **described(table[list(columns)], method.sources),
             **said,
         },
     )

@@ -93,6 +93,7 @@ class Settings:
             missing=self.how.missing,
             zero_is_missing=self.how.zero_is_missing,
             target_affine=self.how.target_affine,
+            atlas=self.how.atlas,
         )
 
     def check_space(self, space: Space) -> None:
@@ -214,6 +215,7 @@ def _report(
         "Page": {
             "ClusterThreshold": how.cluster_threshold,
             "Background": None if how.background is None else file_facts(how.background),
+            **({} if how.atlas is None else {"Atlas": how.atlas.facts()}),
         },
     }
     tests = {}
@@ -247,6 +249,7 @@ def _report(
                 two_sided=how.two_sided,
                 cluster_threshold=how.cluster_threshold,
                 **({} if how.background is None else {"bg_img": how.background}),
+                **({} if how.atlas is None else {"atlas": how.atlas.load()}),
             )
         _write_methods(page, outputs, said)
         journal.say(f"Report: {path}")

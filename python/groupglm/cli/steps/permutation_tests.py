@@ -16,6 +16,13 @@ from groupglm.cli.results.records import PermutationTarget, Target
 from groupglm.cli.results.removal import contradicting, remove
 from groupglm.cli.results.study_results import Outputs
 from groupglm.cli.steps.estimation import Estimate, Reading, write_common
+from groupglm.cli.steps.permuted_table import (
+    NO_MESH,
+    has_table,
+    is_tabulated,
+    table_path,
+    write_permuted_table,
+)
 from groupglm.inference.corrected_p.names import PREFIX
 from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import p_value
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from groupglm.cli.journal import Journal
+    from groupglm.cli.options.atlases import AtlasChoice
     from groupglm.cli.options.study import RunOptions
     from groupglm.cli.steps.study_design import Study
     from groupglm.inference.permutation.options import PermutationOptions
@@ -65,6 +73,7 @@ class Permutations:
     missing: Any
     zero_is_missing: bool
     target_affine: Any = None
+    atlas: AtlasChoice | None = None
 
     def check_space(self, space: Space) -> None:
         """Refuse clusters of places whose neighbours are not known."""
@@ -121,6 +130,7 @@ def permutation_targets(
     targets: list[Target] = []
     for contrast in contrasts:
         paths = [_path(outputs, contrast, name) for name in _names(contrast, how)]
+        paths.append(table_path(outputs, contrast))
         targets += [*map(Target.of, paths), PermutationTarget.of(_state(outputs, contrast))]
     return targets
 
@@ -155,11 +165,15 @@ def permute_contrast(
     names = _names(contrast, how)
     paths = {name: _path(outputs, contrast, name) for name in names}
     said = {"Contrast": contrast.facts(), "Permutation": how.facts()}
+    if how.atlas is not None:
+        said["Atlas"] = how.atlas.facts()
+    table = table_path(outputs, contrast)
+    wanted = [*paths.values(), *([table] if has_table(paths.values()) else [])]
     progress = _state(outputs, contrast)
     if options.overwrite:
         progress.unlink(missing_ok=True)
     what = f"permutations of {contrast.name!r}"
-    if outputs.are_done(what, paths.values(), said, overwrite=options.overwrite):
+    if outputs.are_done(what, wanted, said, overwrite=options.overwrite):
         found = [read_json(sidecar(path)) or {} for path in paths.values()]
         counts = [said.get("NumberOfPermutations") for said in found]
         n_done = {count for count in counts if count is not None}  # several if interrupted
@@ -193,19 +207,7 @@ def permute_contrast(
     space = fitted.model.masker_.space
     one, many = space.place_words
     words = {"one": one, "many": many, "unit": space.unit}
-    for name, path in paths.items():
-        key = name.removeprefix("logp_")
-        meaning = _MEANING[key].format(**words)
-        if key != name:
-            meaning = f"-log10 of p, corrected for all {meaning} by the largest of each permutation"
-        name_contrast(images[name], contrast)
-        values = {"Values": key if key == name else "logp"}
-        outputs.write_image(
-            images[name],
-            path,
-            {"Description": meaning, **values, **said, **numbers},
-            keep=name.startswith(PREFIX),
-        )
+    _write(fitted, contrast, images, paths, how, outputs, {**said, **numbers})
     summary = _summary(outputs, paths, number, "written", numbers)
     what = counted(number, "sign flip" if flips else "permutation")
     if is_bootstrap:
@@ -221,6 +223,42 @@ def permute_contrast(
             f"{formed}{tails} ({what})"
         )
     return summary
+
+
+def _write(
+    fitted: Estimate,
+    contrast: Contrast,
+    images: Mapping[str, Any],
+    paths: Mapping[str, Path],
+    how: Permutations,
+    outputs: Outputs,
+    said: Mapping[str, Any],
+) -> None:
+    """Write the maps of a test, and the table of its clusters."""
+    space = fitted.model.masker_.space
+    one, many = space.place_words
+    words = {"one": one, "many": many, "unit": space.unit}
+    tabulated = is_tabulated(space)
+    for name, path in paths.items():
+        key = name.removeprefix("logp_")
+        meaning = _MEANING[key].format(**words)
+        if key != name:
+            meaning = f"-log10 of p, corrected for all {meaning} by the largest of each permutation"
+        name_contrast(images[name], contrast)
+        values = {"Values": key if key == name else "logp"}
+        facts = {"Description": meaning, **values, **said}
+        facts |= {} if tabulated else {"Clusters": NO_MESH}
+        outputs.write_image(images[name], path, facts, keep=name.startswith(PREFIX))
+    if tabulated:
+        write_permuted_table(
+            fitted.group,
+            contrast,
+            images,
+            outputs,
+            said,
+            two_sided=how.two_sided,
+            atlas=None if how.atlas is None else how.atlas.load(),
+        )
 
 
 def test_on_page(

@@ -61,14 +61,15 @@ class TestedMap:
         The z beyond which places form clusters; negative for the negative tail alone.
     two_sided : bool
         Whether both tails were tested.
-    least : float
-        The least size of a cluster in the table; 0 without a limit.
+    least : float, or mapping of str to float
+        The least size of a cluster in the table, or that of each part by its name; 0 without a
+        limit.
     """
 
     tests: Floats
     threshold: float
     two_sided: bool
-    least: float = 0.0
+    least: float | Mapping[str, float] = 0.0
 
     @property
     def n_tails(self) -> int:

@@ -101,6 +101,19 @@ class PermutedMaps:
         """Whether clusters were tested."""
         return "size" in self.logp or "mass" in self.logp
 
+    @property
+    def members(self) -> NDArray[np.bool_] | None:
+        """Which places are in clusters of the test, shape (n_values,); None if not known."""
+        return None if self.sizes is None else self.sizes > 0
+
+    def places_below(self, alpha: float) -> NDArray[np.bool_]:
+        """Return which places have a corrected p below a level, shape (n_values,)."""
+        limit = -np.log10(alpha)
+        below = np.zeros(len(next(iter(self.logp.values()))), np.bool_)
+        for logp in self.logp.values():
+            below |= logp > limit
+        return below
+
     def check_same_clusters(self, found: FoundClusters) -> None:
         """Refuse clusters that are not those which the test formed, and whose p it has not."""
         if not self.tests_clusters or not len(found.table) or found.find_all is None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,20 +109,25 @@ def cluster_columns(
 
 
 def p_of_set(
-    n_clusters: int, least: float, threshold: float, field: MapField, n_tails: int
+    n_clusters: int,
+    least: float | Mapping[str, float],
+    threshold: float,
+    field: MapField,
+    n_tails: int,
 ) -> float:
     """Return the p of a set: that noise has as many clusters of at least some size.
 
-    As `set_p` of random fields, of one tail or of both, whose numbers of clusters add up.
+    The size is one, in the unit of each part, or one of each part by its name. As
+    `set_p` of random fields, of one tail or of both, whose numbers of clusters add up.
     """
     kind, df, smooth = field.stat_type, field.df, field.smoothness
     if n_clusters == 0:
         return 1.0
     own = Field.of(kind, df, on_z_scale=True)
     height = checked_threshold(threshold, own, smooth)
-    rate = n_tails * sum(
-        float(own.expected(np.array([height]), [part])[0])
-        * float(cluster_tail(np.array([least]), height, own, part)[0])
-        for part in smooth.parts
-    )
+    rate = 0.0
+    for part in smooth.parts:
+        size = least.get(part.name, 0.0) if isinstance(least, Mapping) else least
+        number = float(own.expected(np.array([height]), [part])[0])
+        rate += n_tails * number * float(cluster_tail(np.array([size]), height, own, part)[0])
     return float(special.pdtrc(n_clusters - 1, rate))  # P(N > n - 1)
