@@ -217,3 +217,38 @@ def test_a_long_table_gives_the_rows(study: Path, tmp_path: Path) -> None:
     assert "maps without a row in the participants table" in " ".join(refused.output.split())
     left = run_well(*given(study, tmp_path / "o", *less, "--allow-partial", "--dry-run"))
     assert "Design: 26 maps of" in left.output
+
+
+def test_rows_of_sessions_that_are_not_chosen_need_no_map(study: Path, tmp_path: Path) -> None:
+    """A session that the options leave out has rows, whose maps nobody misses."""
+    copied = Path(shutil.copytree(study, tmp_path / "study"))
+    for path in (copied / "derivatives" / "maps").glob("sub-*/ses-01/*"):
+        for run_label in ("1", "2"):
+            other = path.name.replace("_task-rest_", f"_task-rest_run-{run_label}_")
+            shutil.copy(path, path.with_name(other))
+        path.unlink()
+    formula = ("--formula", "~ month + run + (1 | subject)", "--second-level-contrast", "run")
+    shown = run_well(*given(copied, tmp_path / "out", *formula, "--session", "01", "--dry-run"))
+    n = len(list(copied.glob("sub-*/sub-*_sessions.tsv")))
+    assert f"Design: {2 * n} maps of {n} subjects (2 a subject)" in " ".join(shown.output.split())
+
+
+def test_the_file_of_sessions_with_a_wrong_row_is_named(study: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(study, tmp_path / "study"))
+    path = copied / "sub-03" / "sub-03_sessions.tsv"
+    table = pd.read_csv(path, sep="\t")
+    more = ("--formula", "~ month + (1 | subject)", "--second-level-contrast", "month", "--dry-run")
+
+    def told(changed: pd.DataFrame) -> str:
+        changed.to_csv(path, sep="\t", index=False)
+        refused = run(*given(copied, tmp_path / "out", *more))
+        assert refused.exit_code == 1
+        return " ".join(refused.output.split())
+
+    twice = told(pd.concat([table, table.iloc[:1]]))
+    assert f"the table of sessions '{path}' has several rows for 03_ses-01" in twice
+    nameless = told(table.assign(session_id=["n/a", *table["session_id"][1:]]))
+    assert f"the table of sessions '{path}' has a row of 03 without session_id" in nameless
+    # Another name of the column is understood in every file.
+    table.rename(columns={"session_id": "session"}).to_csv(path, sep="\t", index=False)
+    run_well(*given(copied, tmp_path / "out", *more))

@@ -176,6 +176,29 @@ TEST_CASE("a voxel without some visits has the fit of those it has") {
   }
 }
 
+TEST_CASE("voxels where columns take up all differences within subjects have no estimate") {
+  Study study(kSizes, 40);
+  // Two columns differ within subjects: the visit, and another.
+  for (Index i = 0; i < study.x.rows(); ++i) {
+    const auto visit = static_cast<double>(study.visit[static_cast<std::size_t>(i)]);
+    study.x(i, 1) = std::sin(visit + 3.0 * static_cast<double>(i));
+  }
+  for (Index v = 0; v < 39; ++v) {
+    Index left = v < 20 ? 2 : 3;  // second visits
+    for (Index i = 0; i < study.y.rows(); ++i) {
+      if (study.visit[static_cast<std::size_t>(i)] == 1) continue;
+      if (study.visit[static_cast<std::size_t>(i)] > 2 || left-- <= 0) study.y(i, v) = kNaN;
+    }
+  }
+  const Design design = make_design(study.x);
+  const Fit found = fit(study.state(design), design);
+  for (Index v = 0; v < 40; ++v) {
+    CAPTURE(v);
+    CHECK(std::isnan(found.ratio[v]) == (v < 20));
+    CHECK(std::isnan(found.residual[v]) == (v < 20));
+  }
+}
+
 TEST_CASE("more images and voxels than a slice and a tile have") {
   std::vector<Index> sizes;
   for (int k = 0; k < 12; ++k) sizes.insert(sizes.end(), kSizes.begin(), kSizes.end());

@@ -115,8 +115,7 @@ class BidsOptions(RunOptions):
         needed = absent - set(ENTITIES) or ("time" in absent and has_time(self._session_files))
         if self._session_files and (self.sessions or needed):
             tables.append(read_sessions(self._session_files))
-        only = self.subjects
-        return tables if only is None else [table.of_subjects(only) for table in tables]
+        return [table.chosen(self._chosen) for table in tables]
 
     @property
     def _participants(self) -> Path | None:
@@ -127,12 +126,28 @@ class BidsOptions(RunOptions):
     @property
     def subjects(self) -> set[str] | None:
         """The subjects that the options or the model choose; None for all."""
+        return self._chosen.get("subject")
+
+    @property
+    def _chosen(self) -> dict[str, set[str]]:
+        """The labels that the options or the model choose, of "subject", "session" and "run"."""
+        from groupglm.cli.options.visits import plain_run, plain_session
         from groupglm.tabular.labels import plain_label
 
-        asked = [self.wanted.get("sub"), self.model.filters.get("sub") if self.model else None]
-        sets = [{plain_label(label) for label in labels} for labels in asked if labels]
-        sets += [] if self.level is None else [set(self.level.subjects)]
-        return set.intersection(*sets) if sets else None
+        parts = {
+            "subject": ("sub", plain_label),
+            "session": ("ses", plain_session),
+            "run": ("run", plain_run),
+        }
+        found = {}
+        for part, (key, plain) in parts.items():
+            asked = [self.wanted.get(key), self.model.filters.get(key) if self.model else None]
+            sets = [{plain(label) for label in labels} for labels in asked if labels]
+            if part == "subject" and self.level is not None:
+                sets.append(set(self.level.subjects))
+            if sets:
+                found[part] = set.intersection(*sets)
+        return found
 
     @property
     def has_no_table(self) -> bool:

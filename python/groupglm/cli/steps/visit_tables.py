@@ -76,9 +76,18 @@ class VisitTable:
             raise ValueError(f"{where} has several rows for {shown}; {remedy}")
         return cls(_with_categories(frame, columns), keys, tuple(columns), where)
 
-    def of_subjects(self, chosen: Collection[str]) -> VisitTable:
-        """Return the rows of some subjects."""
-        rows = [row for row, key in enumerate(self.keys) if key[0] in chosen]
+    def chosen(self, labels: Mapping[str, Collection[str]]) -> VisitTable:
+        """Return the rows of some subjects, sessions or runs.
+
+        `labels` are those to keep, by "subject", "session" or "run"; a part that does not tell the
+        rows apart chooses none.
+        """
+        parts = ("subject", *self.by)
+        rows = [
+            row
+            for row, key in enumerate(self.keys)
+            if all(own in labels.get(part, (own,)) for part, own in zip(parts, key, strict=True))
+        ]
         keys = [self.keys[row] for row in rows]
         return VisitTable(self.frame.iloc[rows], keys, self.by, self.where)
 
@@ -222,11 +231,19 @@ def read_sessions(paths: Iterable[Path]) -> VisitTable:
 
     paths = list(paths)
     frames = [_sessions_of(path) for path in paths]
-    where = f"the table of sessions '{paths[0]}'"
-    if len(paths) > 1:
-        where = f"the {len(paths)} tables of sessions ('{paths[0]}', ...)"
-    frame = frames[0] if len(frames) == 1 else pd.concat(frames)
-    return VisitTable.of_rows(frame, where, needs_session=True)
+    tables = [
+        VisitTable.of_rows(frame, f"the table of sessions '{path}'", needs_session=True)
+        for frame, path in zip(frames, paths, strict=True)
+    ]
+    if len(tables) == 1:
+        return tables[0]
+    session = SESSIONS[0]
+    frames = [
+        frame if session in frame.columns else frame.rename(columns={SESSIONS[1]: session})
+        for frame in frames
+    ]
+    where = f"the table of sessions in {len(paths)} files ('{paths[0]}', ...)"
+    return VisitTable.of_rows(pd.concat(frames), where, needs_session=True)
 
 
 def _sessions_of(path: Path) -> pd.DataFrame:
