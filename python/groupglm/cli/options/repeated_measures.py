@@ -159,8 +159,9 @@ class RepeatedOptions:
         if self.chosen == "nested":
             return (
                 "--covariance nested has no permutation test, because its variances would have to "
-                "be estimated from all maps for each permutation; give --covariance "
-                "random-intercept without families, or --covariance sandwich."
+                "be estimated from all maps for each permutation. Without families, subjects would "
+                "be permuted as if those of a family did not resemble each other; in Python, "
+                "non_parametric_inference takes families as exchangeability_blocks."
             )
         if self.groups is not None:
             return "--covariance sandwich has no permutation test with --groups; leave it out."

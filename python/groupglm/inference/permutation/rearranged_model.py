@@ -183,7 +183,11 @@ def _check_repeated(settings: Mapping[str, Any]) -> None:
             "the covariance 'nested' has no permutation test, because its variances would have to "
             "be estimated from all images for each permutation",
             "give " + argument("covariance", "random intercept") + ", and the families as "
-            "exchangeability_blocks of whole blocks, or " + argument("covariance", "sandwich"),
+            "exchangeability_blocks with "
+            + argument("block_permutation", "whole")
+            + ", or "
+            + argument("covariance", "sandwich")
+            + " with the families as subjects",
         )
     if settings["groups"] is not None:
         raise ArgumentError.about(
