@@ -413,6 +413,18 @@ ROWS: dict[str, dict[str, Row]] = {
             {**Z_OF_RESULTS, "results/mask.nii.gz": 1},
         )
     },
+    "groupglm neurovault": {
+        "of the sidecar": Row(
+            lambda w: w.run(
+                "neurovault",
+                f"{w.folder}/{next(iter(Z_OF_RESULTS))}",
+                "--modality",
+                "MEG",
+                "--output",
+                w.new("vault.tsv"),
+            ),
+        )
+    },
     "groupglm view": {
         "twice": Row(
             lambda w: w.twice(

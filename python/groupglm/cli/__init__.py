@@ -25,6 +25,7 @@ from groupglm.cli.commands.demo import demo
 from groupglm.cli.commands.extract import extract
 from groupglm.cli.commands.fit import fit
 from groupglm.cli.commands.info import info
+from groupglm.cli.commands.neurovault import neurovault
 from groupglm.cli.commands.permute import permute
 from groupglm.cli.commands.plot import plot
 from groupglm.cli.commands.report import report
@@ -161,7 +162,7 @@ def main() -> None:
 
 
 for command in (
-    bids, clusters, confidence_sets, conjunction, demo, extract, fit, info, permute, plot, report,
-    threshold, view,
+    bids, clusters, confidence_sets, conjunction, demo, extract, fit, info, neurovault, permute,
+    plot, report, threshold, view,
 ):  # fmt: skip
     main.add_command(command)
