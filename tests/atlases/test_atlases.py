@@ -217,6 +217,42 @@ def test_labels_of_grayordinates_as_nibabel_has_them(tmp_path: Path) -> None:
         groupglm.load_atlas(volume(labels((3, 3, 3)))).at(space)
 
 
+def test_labels_of_a_cortex_are_those_of_its_vertices_in_grayordinates(tmp_path: Path) -> None:
+    axes: Any = nib.cifti2
+    surface, rng = axes.BrainModelAxis.from_surface, np.random.default_rng(4)
+    inside = {side: np.sort(rng.permutation(40)[:30]) for side in ("Left", "Right")}
+    cortex = surface(np.arange(40), 40, "CortexLeft") + surface(np.arange(40), 40, "CortexRight")
+    voxels = axes.BrainModelAxis.from_mask(np.ones((2, 3, 2)), "ThalamusLeft", np.eye(4))
+    some = (
+        surface(inside["Left"], 40, "CortexLeft")
+        + surface(inside["Right"], 40, "CortexRight")
+        + voxels
+    )
+    data = rng.integers(1, 4, size=(1, 80))
+    table = {0: ("???", (0, 0, 0, 0)), **{n: (f"r{n}", (1, 0, 0, 1)) for n in (1, 2, 3)}}
+    path = tmp_path / "cortex.dlabel.nii"
+    header = (axes.LabelAxis(["own"], table), cortex)
+    nib.Cifti2Image(data.astype(np.float32), header).to_filename(path)  # type: ignore[no-untyped-call]
+    atlas = groupglm.load_atlas(path)
+
+    def space_of(places: Any) -> Any:
+        values = np.ones((1, len(places)), np.float32)
+        made: Any = nib.Cifti2Image
+        return places_of(made(values, (axes.ScalarAxis(["x"]), places)))
+
+    space = space_of(some)
+    at, order = atlas.at(space), space.public_order
+    found = at if order is None else at[order]
+    wanted = [*data[0, inside["Left"]], *data[0, 40 + inside["Right"]], *([0] * 12)]
+    np.testing.assert_array_equal(found, wanted)
+    keep = np.zeros(space.n_values, np.bool_)
+    keep[3::4] = True
+    np.testing.assert_array_equal(atlas.at(space.restrict(keep)), at[keep])
+    for other in (surface(np.arange(30), 50, "CortexLeft"), voxels):  # another mesh; no cortex
+        with pytest.raises(GridMismatchError):
+            atlas.at(space_of(other))
+
+
 def test_atlases_are_found_by_words_of_their_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "VOLUME_ENDING",
     "KnowsLabels",
     "LabelImage",
+    "LabelsStructures",
     "MovesLabels",
     "NameTables",
     "open_labels",
@@ -62,6 +63,17 @@ class MovesLabels(Protocol):
         self, row: NDArray[np.int32], everywhere: Any, space: Any
     ) -> NDArray[np.int32]:
         """Return the label that the nearest of all places of an image has, shape (n_values,)."""
+        ...
+
+
+@runtime_checkable
+class LabelsStructures(Protocol):
+    """What a kind of data has besides the members of `Kind` if labels may be of some structures."""
+
+    def labels_of_structures(
+        self, row: NDArray[np.int32], everywhere: Any, space: Any
+    ) -> NDArray[np.int32] | None:
+        """Return the labels of a space's places, zero where there are none; None if elsewhere."""
         ...
 
 
@@ -117,6 +129,10 @@ class LabelImage:
             space.read_stored(self.source, found)
             return found.astype(np.int32)
         kind = kind_of_tag(space.tag)
+        if isinstance(kind, LabelsStructures):
+            own = kind.labels_of_structures(self.row, self.everywhere, space)
+            if own is not None:
+                return own
         if nearest and isinstance(kind, MovesLabels):
             return kind.nearest_labels(self.row, self.everywhere, space)
         word = space.placement_word

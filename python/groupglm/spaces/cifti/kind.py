@@ -23,6 +23,7 @@ from groupglm.spaces.cifti.parcel_space import ParcelSpace
 from groupglm.spaces.cifti.saving import save_image
 from groupglm.spaces.cifti.source import CiftiSource, ComputedMap
 from groupglm.spaces.cifti.space import CiftiSpace
+from groupglm.spaces.cifti.structure_labels import labels_of_structures
 from groupglm.spaces.geometry import NO_GEOMETRY, Geometry, report_unused_geometry
 
 if TYPE_CHECKING:
@@ -190,6 +191,12 @@ class _Grayordinates(_CiftiKind):
         source = opening.open_map(given, name, self.family, labels=True)
         axis: Any = source.axis
         return source, with_meshes(axis, NO_GEOMETRY), {"": label_names(given)}
+
+    def labels_of_structures(
+        self, row: NDArray[np.int32], everywhere: Any, space: Any
+    ) -> NDArray[np.int32] | None:
+        """Return labels of some structures at the places of a space; None if they lie elsewhere."""
+        return labels_of_structures(row, everywhere, space)
 
     def inside_mask(self, everywhere: CiftiSpace, mask: Any) -> NDArray[np.bool_] | None:
         """Find the places of a whole map inside a mask; None if there is none."""
