@@ -207,3 +207,16 @@ def test_a_saved_model_has_no_images_to_read(tmp_path: Path) -> None:
     model = SecondLevelModel.load(fitted().save(tmp_path / "m.groupglm"))
     with pytest.raises(ValueError, match=r"m\.groupglm"):
         model.compute_confidence_sets("intercept", level=0.5)
+
+
+def test_a_surface_without_its_mesh_says_so() -> None:
+    rng = np.random.default_rng(0)
+    gifti = nib.gifti
+    images = [
+        gifti.GiftiImage(darrays=[gifti.GiftiDataArray(row, datatype="NIFTI_TYPE_FLOAT32")])
+        for row in rng.standard_normal((N, 30)).astype(np.float32)
+    ]
+    model = SecondLevelModel().fit([(one, one) for one in images], design_matrix=DESIGN)
+    with pytest.raises(ArgumentError, match="surfaces") as told:
+        model.compute_confidence_sets("intercept", level=0.0)
+    assert told.value.argument == "surfaces"

@@ -10,6 +10,7 @@ from groupglm.cli.results.names import Contrast, name_contrast, read_json, sidec
 from groupglm.cli.results.records import Target
 from groupglm.cli.results.removal import contradicting, remove
 from groupglm.cli.steps.estimation import Estimate, Reading, write_common
+from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import statistic
 
 if TYPE_CHECKING:
@@ -132,10 +133,10 @@ def _write(
             "NumberOfPlaces": sets.n_places[name],
         }
         outputs.write_image(sets[name], path, facts)
-    _, many = fitted.group.space.place_words
     counts = sets.n_places
     journal.say(
-        f"{contrast.name}: at least {level.words} at {counts['upper']:,} {many}, and perhaps at "
+        f"{contrast.name}: at least {level.words} at "
+        f"{counted(counts['upper'], *fitted.group.space.place_words)}, and perhaps at "
         f"{counts['lower']:,}, with a confidence of {1 - how.alpha:g} (estimate "
         f"{counts['estimate']:,}; critical value {statistic(sets.critical_value)})"
     )

@@ -53,15 +53,19 @@ class Boundary:
 
 def edges_of(space: Space) -> NDArray[np.int32]:
     """Return each pair of neighbours once, shape (2, n); refuse places that have none."""
-    if not space.has_neighbours:
+    try:
+        neighbours = space.neighbours(_FACES)
+    except ArgumentError as error:
+        if error.argument == "surfaces":  # a surface without its mesh says so itself
+            raise
         _, many = space.place_words
         raise ArgumentError.about(
             "images",
             f"{many} have no neighbours, so that there is no boundary between those that have the "
             "effect and those that have not",
             "take the interval of each, 'ci_low' and 'ci_high'",
-        )
-    starts, places = space.neighbours(_FACES).adjacency()
+        ) from None
+    starts, places = neighbours.adjacency()
     own = np.repeat(np.arange(space.n_values, dtype=np.int32), np.diff(starts))
     once = own < places
     return np.stack([own[once], places[once]])
