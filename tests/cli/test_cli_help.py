@@ -24,7 +24,7 @@ SIDECARS = {
     ".nii.gz": ".json",
     ".tsv": ".json",
     ".groupglm": ".json",
-    **{end: f"{end}.json" for end in (".html", ".md", ".bib")},
+    **{end: f"{end}.json" for end in (".html", ".md", ".bib", ".png", ".svg", ".pdf")},
 }
 
 
@@ -33,6 +33,11 @@ def _examples(command: str) -> list[list[str]]:
     examples = text.split("Examples\n")[1].split("\n\n")[0]
     lines = re.sub(r"\\\n\s+", "", examples).strip().splitlines()
     return [shlex.split(line)[1:] for line in lines]
+
+
+def _expanded(word: str) -> list[str]:
+    """Return the files of a pattern, which the shell puts in its place, or the word."""
+    return sorted(map(str, Path().glob(word))) or [word] if "*" in word else [word]
 
 
 def _promised(command: str) -> dict[str, re.Pattern[str]]:
@@ -190,8 +195,11 @@ def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
     Path("z.nii.gz").write_bytes(Path("results/contrast-age_stat-z_statmap.nii.gz").read_bytes())
     Path("atlas.nii.gz").write_bytes(Path("results/mask.nii.gz").read_bytes())
     Path("atlas.tsv").write_text("index\tname\n1\tbrain\n")
-    for command in ("clusters", "extract", "threshold", "report"):
-        for example in _examples(command):
+    for command in (
+        "clusters", "extract", "threshold", "report", "plot", "view", "neurovault",
+    ):  # fmt: skip
+        for words in _examples(command):
+            example = [each for word in words for each in _expanded(word)]
             run_well(*example)
             written = example[example.index("--output") + 1] if "--output" in example else None
             assert written is None or Path(written).is_file()
@@ -202,4 +210,4 @@ def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
             n_run += 1
             if command == "report":
                 Path(example[example.index("--output") + 1]).unlink()
-    assert n_run == 18
+    assert n_run == 23

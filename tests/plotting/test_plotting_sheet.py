@@ -236,7 +236,8 @@ def test_a_surface_has_outlines_and_the_peaks_that_a_view_shows(tmp_path: Path) 
     for view, vertex in ((lateral, left_most), (medial, right_most)):
         (ring,) = [one for one in view.collections if isinstance(one, PathCollection)]
         # The axes are in the world's mm: y across, z up.
-        np.testing.assert_allclose(ring.get_offsets(), points[[vertex], 1:], rtol=1e-5)
+        offsets: Any = ring.get_offsets()
+        np.testing.assert_allclose(offsets, points[[vertex], 1:], rtol=1e-5)
         line = view.images[-1].get_array()
         rows, _ = np.nonzero(line[..., 3] > 128)
         bottom, top = view.images[-1].get_extent()[2:]
