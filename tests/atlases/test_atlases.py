@@ -232,7 +232,7 @@ def test_labels_of_a_cortex_are_those_of_its_vertices_in_grayordinates(tmp_path:
     table = {0: ("???", (0, 0, 0, 0)), **{n: (f"r{n}", (1, 0, 0, 1)) for n in (1, 2, 3)}}
     path = tmp_path / "cortex.dlabel.nii"
     header = (axes.LabelAxis(["own"], table), cortex)
-    nib.Cifti2Image(data.astype(np.float32), header).to_filename(path)  # type: ignore[no-untyped-call]
+    nib.Cifti2Image(data.astype(np.float32), header).to_filename(path)
     atlas = groupglm.load_atlas(path)
 
     def space_of(places: Any) -> Any:
