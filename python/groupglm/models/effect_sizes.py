@@ -303,7 +303,7 @@ def at_places(
     >>> from groupglm import fit_ols
     >>> fit = fit_ols(np.ones((4, 1)), np.array([[1.0], [2.0], [3.0], [4.0]]))
     >>> at_places(fit, [1], np.array([0])).round(3).iloc[0].tolist()
-    [2.5, 0.446, 4.554, 1.936, 0.112, 3.704]
+    [2.5, 0.446, 4.554, 1.936, 0.146, 3.672]
     """
     import pandas as pd
 
