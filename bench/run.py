@@ -15,6 +15,7 @@ import bench_mixed
 import bench_ols
 import bench_permutation
 import bench_prepared
+import bench_random_fields
 import bench_repeated
 import bench_report
 import bench_robust
@@ -59,6 +60,7 @@ def main() -> int:
         *bench_surface_smoothing.bench(quick=options.quick),
         *bench_scale.bench(options.dir, quick=options.quick),
         *bench_inference.bench(quick=options.quick),
+        *bench_random_fields.bench(options.dir, quick=options.quick),
         *bench_surfaces.bench(options.dir, quick=options.quick),
         *bench_report.bench(options.dir, quick=options.quick),
         *bench_import.bench(quick=options.quick),

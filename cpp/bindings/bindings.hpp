@@ -58,6 +58,7 @@ void register_scatter(py::module_& module);
 void register_smoothing(py::module_& module);
 void register_clusters(py::module_& module);
 void register_mesh_smoothing(py::module_& module);
+void register_edge_sums(py::module_& module);
 void register_resampling(py::module_& module);
 void register_permutation(py::module_& module);
 void register_permutation_models(py::module_& module);

@@ -13,6 +13,7 @@ PYBIND11_MODULE(GROUPGLM_MODULE, module) {
   groupglm::register_smoothing(module);
   groupglm::register_clusters(module);
   groupglm::register_mesh_smoothing(module);
+  groupglm::register_edge_sums(module);
   groupglm::register_resampling(module);
   groupglm::register_permutation(module);
   groupglm::register_permutation_models(module);

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.arrays import permuted_ols
     from groupglm.inference.permutation.images import non_parametric_inference
     from groupglm.inference.random_fields.images import estimate_smoothness
+    from groupglm.inference.random_fields.ptfce import ptfce
     from groupglm.inference.thresholds import fdr_threshold, threshold_stats_img
     from groupglm.models.fixed import FixedEffects
     from groupglm.models.mixed import MixedEffects
@@ -78,6 +79,7 @@ __all__ = [
     "math_img",
     "non_parametric_inference",
     "permuted_ols",
+    "ptfce",
     "repeated_from_formula",
     "resample_img",
     "resample_to",
@@ -119,6 +121,7 @@ _HOME = {
     "math_img": "groupglm.spaces.volume.arithmetic",
     "non_parametric_inference": "groupglm.inference.permutation.images",
     "permuted_ols": "groupglm.inference.permutation.arrays",
+    "ptfce": "groupglm.inference.random_fields.ptfce",
     "repeated_from_formula": "groupglm.models.repeated_formula",
     "resample_img": "groupglm.spaces.volume.regridding",
     "resample_to": "groupglm.spaces.volume.regridding",

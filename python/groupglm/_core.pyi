@@ -284,6 +284,14 @@ def scatter(row: _Data, places: NDArray[np.int64], volume: NDArray[np.float32]) 
 def smooth_on_mesh(
     maps: _Data, neighbours: Neighbours, n_iterations: int, n_threads: int
 ) -> None: ...
+def add_edge_sums(
+    rows: _Data,
+    edges: NDArray[np.int32],
+    squares: _Floats,
+    products: _Floats,
+    differs: NDArray[np.uint8],
+    n_threads: int,
+) -> None: ...
 def smooth_volume(
     volume: _Data,
     shape: tuple[int, int, int],

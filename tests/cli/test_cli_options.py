@@ -184,6 +184,8 @@ def test_the_same_option_is_the_same_in_all_commands() -> None:
         ("--correct", "threshold"),
         ("--mask", "threshold"),
         ("--mask", "conjunction"),
+        ("--mask", "ptfce"),
+        ("--two-sided", "ptfce"),
         ("--two-sided", "conjunction"),
     }
     for option in shared:

@@ -324,6 +324,17 @@ def calls() -> dict[str, Call]:
         "scatter": (_core.scatter, [np.ones(3), np.array([0, 2, 5]), np.zeros(9, np.float32)]),
         "smooth_volume": (_core.smooth_volume, [stat.copy(), (5, 7, 2), (1.0, 0.0, 2.0), THREADS]),
         "smooth_on_mesh": (_core.smooth_on_mesh, [maps.copy(), neighbours(), 3, THREADS]),
+        "add_edge_sums": (
+            _core.add_edge_sums,
+            [
+                data(),
+                np.stack([np.arange(V - 1), np.arange(1, V)]).astype(np.int32),
+                np.zeros(V),
+                np.zeros(V - 1),
+                np.zeros(V - 1, np.uint8),
+                THREADS,
+            ],
+        ),
         "label_clusters": (_core.label_clusters, [stat, neighbours(), 1.0, True, areas]),
         "cluster_maxima": (_core.cluster_maxima, [maps, neighbours(), 1.0, True, THREADS, areas]),
         "local_maxima": (

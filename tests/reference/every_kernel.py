@@ -106,6 +106,7 @@ def larger_calls() -> Iterator[tuple[str, Any]]:
     graph = _core.Neighbours.of_volume(SHAPE, np.arange(v), 26)
     yield "local_maxima", _core.local_maxima(stat, halves, graph, 2)
     yield from smoothed_on_mesh(graph, v)
+    yield from sums_at_edges(v)
     for df in (12.0, rng.uniform(0.5, 400, v)):
         yield "t", _core.t_statistics(stat, np.ones(v), df, 2)
         yield "F", _core.f_statistics(stat**2, np.ones(v), 3.0, df, 2)
@@ -131,6 +132,20 @@ def smoothed_on_mesh(graph: _core.Neighbours, n: int) -> Iterator[tuple[str, Any
         maps[:, ::17] = np.nan
         _core.smooth_on_mesh(maps, graph, 6, 2)
         yield "smooth on a mesh", maps
+
+
+def sums_at_edges(n: int) -> Iterator[tuple[str, Any]]:
+    """Yield sums over rows of n places at their edges, of complete and of missing data."""
+    rng = np.random.default_rng(6)
+    edges = np.stack([np.arange(n - 9), np.arange(9, n)]).astype(np.int32)
+    for missing, dtype in ((False, np.float32), (True, np.float64)):
+        rows: Any = rng.standard_normal((13, n)).astype(dtype)
+        if missing:
+            rows[:, ::17] = np.nan
+        squares, products = np.zeros(n), np.zeros(n - 9)
+        differs = np.zeros(n - 9, np.uint8)
+        _core.add_edge_sums(rows, edges, squares, products, differs, 2)
+        yield "sums at edges", [squares, products, differs]
 
 
 def tau2_calls() -> Iterator[tuple[str, Any]]:

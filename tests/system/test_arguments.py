@@ -23,6 +23,7 @@ import groupglm
 from groupglm import SecondLevelModel, bids, datasets, fit_ols, permuted_ols, plotting
 from groupglm.cli.wording import as_options
 from groupglm.errors import ArgumentError
+from groupglm.inference.random_fields.smoothness import Smoothness
 from groupglm.messages import argument
 from groupglm.models.results import OlsFit
 from groupglm.runtime.arguments import (
@@ -52,6 +53,7 @@ IMAGES = [image(RNG.normal(1, 1, SHAPE)) for _ in range(N)]
 MASK = image(np.ones(SHAPE, np.uint8))
 Z = image(RNG.normal(0, 3, SHAPE))
 SURFACE = folded(1)
+SMOOTH = Smoothness.of_box(SHAPE, fwhm=3.0, df=6.0)
 CONFOUNDS = pd.DataFrame({"subject_label": list("abcdefgh"), "age": np.arange(8.0)})
 
 
@@ -114,6 +116,9 @@ def calls() -> dict[str, Call]:
         "design_from_formula": partial(
             groupglm.design_from_formula, formula="~ group", table=DESIGN
         ),
+        "estimate_smoothness": partial(
+            groupglm.estimate_smoothness, images=IMAGES, mask_img=MASK, df=6.0
+        ),
         "fdr_threshold": partial(groupglm.fdr_threshold, z_vals=np.arange(4.0), alpha=0.05),
         "FixedEffects": groupglm.FixedEffects,
         "MixedEffects": groupglm.MixedEffects,
@@ -136,6 +141,7 @@ def calls() -> dict[str, Call]:
         "math_img": partial(groupglm.math_img, formula="a + 1", a=Z),
         "non_parametric_inference": partial(groupglm.non_parametric_inference, **tested),
         "permuted_ols": partial(permuted_ols, **permuted),
+        "ptfce": partial(groupglm.ptfce, z_img=Z, mask_img=MASK, smoothness=SMOOTH),
         "repeated_from_formula": partial(
             groupglm.repeated_from_formula,
             formula="~ group + (1 | subject)",
@@ -214,6 +220,7 @@ METHODS_WITHOUT = {
 # What arguments are whose annotation does not tell.
 KINDS = {
     "imgs": "other",
+    "images": "other",
     "areas": "other",
     "adjustment": "choice",
     "alpha": "number",

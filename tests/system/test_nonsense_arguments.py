@@ -19,6 +19,7 @@ from groupglm import (
     SecondLevelModel,
     cluster_level_inference,
     design_from_formula,
+    estimate_smoothness,
     fit_ols,
     get_clusters_table,
     get_results_table,
@@ -26,12 +27,14 @@ from groupglm import (
     non_parametric_inference,
     permuted_ols,
     plotting,
+    ptfce,
     resample_img,
     resample_to,
     resample_to_img,
     smooth_img,
     threshold_stats_img,
 )
+from groupglm.inference.random_fields.smoothness import Smoothness
 from reference.meshes import folded, metric_image, surface_image
 
 N = 6
@@ -95,6 +98,12 @@ CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]] 
         cluster_level_inference,
         {"stat_img": IMAGES[0]},
     ),
+    "ptfce": (
+        ptfce,
+        ptfce,
+        {"z_img": IMAGES[0], "smoothness": Smoothness.of_box((4, 4, 4), fwhm=3.0)},
+    ),
+    "estimate_smoothness": (estimate_smoothness, estimate_smoothness, {"images": IMAGES}),
     "smooth_img": (smooth_img, smooth_img, {"imgs": IMAGES[0], "fwhm": 2}),
     "resample_img": (
         resample_img,

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +21,7 @@ import pytest
 import groupglm
 from groupglm import SecondLevelModel, bids, datasets, plotting
 from groupglm.cli import main
+from groupglm.inference.random_fields.smoothness import Smoothness
 from reference.bids import model_file
 from reference.doors import DESIGN, PERMUTE, World, make_world
 from reference.meshes import folded, metric_image, surface_image
@@ -78,6 +81,21 @@ def _quiet_smoothness(world: World) -> object:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the maps are white noise
         return groupglm.estimate_smoothness(world.maps, world.mask, df=5)
+
+
+_SMOOTH = Smoothness.of_box((4, 4, 4), fwhm=8.0, voxel_size=2.0)
+
+
+def _enhanced_by_a_command(world: World) -> None:
+    """Enhance a copy of a map whose sidecar tells the smoothness."""
+    z_map = Path(world.folder) / next(iter(Z_OF_RESULTS))
+    copy = Path(world.new("enhance-z.nii.gz"))
+    shutil.copy(z_map, copy)
+    facts = json.loads(z_map.with_name(z_map.name.replace(".nii.gz", ".json")).read_text())
+    facts["Smoothness"] = _SMOOTH.facts()
+    copy.with_name(copy.name.replace(".nii.gz", ".json")).write_text(json.dumps(facts))
+    mask, output = f"{world.results}/mask.nii.gz", world.new("enhanced.nii.gz")
+    world.run("ptfce", str(copy), "--mask", mask, "--output", output)
 
 
 def _smoothness_twice(world: World) -> object:
@@ -241,6 +259,10 @@ ROWS: dict[str, dict[str, Row]] = {
     },
     "groupglm.estimate_smoothness": {
         "residuals": Row(_quiet_smoothness, 1, MASK),
+    },
+    "groupglm.ptfce": {
+        "mask": Row(lambda w: groupglm.ptfce(w.z, _SMOOTH, w.mask), 0, MASK | Z),
+        "no mask": Row(lambda w: groupglm.ptfce(w.z, _SMOOTH), 0, Z),
     },
     "groupglm.smooth_img": {"list": Row(lambda w: groupglm.smooth_img(w.maps, 4), 1)},
     "groupglm.resample_img": {
@@ -436,6 +458,9 @@ ROWS: dict[str, dict[str, Row]] = {
             0,
             Z_OF_RESULTS,
         )
+    },
+    "groupglm ptfce": {
+        "": Row(_enhanced_by_a_command, 0, {"enhance-z.nii.gz": 2, "results/mask.nii.gz": 1})
     },
     "groupglm extract": {
         "twice": Row(

@@ -28,6 +28,7 @@ from groupglm.cli.commands.info import info
 from groupglm.cli.commands.neurovault import neurovault
 from groupglm.cli.commands.permute import permute
 from groupglm.cli.commands.plot import plot
+from groupglm.cli.commands.ptfce import ptfce
 from groupglm.cli.commands.report import report
 from groupglm.cli.commands.threshold import threshold
 from groupglm.cli.commands.view import view
@@ -163,6 +164,6 @@ def main() -> None:
 
 for command in (
     bids, clusters, confidence_sets, conjunction, demo, extract, fit, info, neurovault, permute,
-    plot, report, threshold, view,
+    plot, ptfce, report, threshold, view,
 ):  # fmt: skip
     main.add_command(command)

@@ -131,7 +131,12 @@ class ModelFits:
         if self._current not in self._smoothness:
             check_cells(group.space)  # before the images are read
             with closing(group.standardised_residuals()) as rows:
-                found = smoothness_of_rows(rows, group.space, group.residual_freedom)
+                found = smoothness_of_rows(
+                    rows,
+                    group.space,
+                    group.residual_freedom,
+                    n_threads=group.result.n_threads,
+                )
             self._smoothness[self._current] = found
         return self._smoothness[self._current]
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm import _core
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["EdgeSums"]
-
-_TILE = 8192
-"""Edges whose residuals of a batch stay in the cache of a processor."""
 
 
 class EdgeSums:
@@ -29,6 +28,8 @@ class EdgeSums:
         The two places of each edge.
     n_values : int
         Number of places.
+    n_threads : int, default=1
+        Threads that add; sums have the same bits for any number.
 
     Examples
     --------
@@ -38,27 +39,20 @@ class EdgeSums:
     array([0.9331])
     """
 
-    def __init__(self, edges: NDArray[np.int32], n_values: int) -> None:
-        self.edges = edges
+    def __init__(self, edges: NDArray[np.int32], n_values: int, n_threads: int = 1) -> None:
+        self.edges = np.ascontiguousarray(edges)
+        self._n_threads = n_threads
         self.squares = np.zeros(n_values)
         self.products = np.zeros(edges.shape[1])
-        self.differs = np.zeros(edges.shape[1], np.bool_)
+        self.differs = np.zeros(edges.shape[1], np.uint8)
         self.n_images = 0
 
-    def add(self, residuals: NDArray[np.float64]) -> None:
+    def add(self, residuals: NDArray[Any]) -> None:
         """Add residuals of some images, shape (n_images, n_values); NaN is none."""
-        missing = np.isnan(residuals)
-        holes = missing if missing.any() else None
-        values = residuals if holes is None else np.where(missing, 0.0, residuals)
-        self.squares += np.einsum("ij,ij->j", values, values)
         self.n_images += len(residuals)
-        for first in range(0, self.edges.shape[1], _TILE):
-            own = slice(first, first + _TILE)
-            one, other = self.edges[:, own]
-            pairs = np.take(values, one, axis=1), np.take(values, other, axis=1)
-            self.products[own] += np.einsum("ij,ij->j", *pairs)
-            if holes is not None:
-                self.differs[own] |= (holes[:, one] != holes[:, other]).any(axis=0)
+        _core.add_edge_sums(
+            residuals, self.edges, self.squares, self.products, self.differs, self._n_threads
+        )
 
     def restricted(self, keep: NDArray[np.bool_], edges: NDArray[np.int32]) -> EdgeSums:
         """Return the sums at some places, whose edges in their own numbering are these.
@@ -81,6 +75,6 @@ class EdgeSums:
         norms = np.sqrt(self.squares[one]) * np.sqrt(self.squares[other])
         with np.errstate(divide="ignore", invalid="ignore"):
             found: NDArray[Any] = np.where(
-                (norms > 0) & ~self.differs, self.products / norms, np.nan
+                (norms > 0) & (self.differs == 0), self.products / norms, np.nan
             )
         return found

@@ -128,15 +128,16 @@ def estimate_smoothness(
     if df is not None and not 0 < real_number("df", df) <= len(sources):
         raise ArgumentError("df", f"{df:g}", f"between 0 and the number of images, {len(sources)}")
 
-    def rows() -> Iterator[NDArray[np.float64]]:
+    def rows() -> Iterator[NDArray[Any]]:
         with closing(read_rows(sources, space, n_threads=n_threads)) as batches:
             for _, values in batches:
-                yield from values.astype(np.float64)
+                yield from values
 
     if df is None:
         about = _Differences(space.n_values)
-        return smoothness_of_rows(about.of(rows()), space, about, whole=whole)
-    return smoothness_of_rows(rows(), space, float(df), whole=whole)
+        own = about.of(rows())
+        return smoothness_of_rows(own, space, about, whole=whole, n_threads=n_threads)
+    return smoothness_of_rows(rows(), space, float(df), whole=whole, n_threads=n_threads)
 
 
 class _Differences:
@@ -150,7 +151,7 @@ class _Differences:
         self.counts = np.zeros(n_values)
         self._mean = np.zeros(n_values)
 
-    def of(self, rows: Iterator[NDArray[np.float64]]) -> Iterator[NDArray[np.float64]]:
+    def of(self, rows: Iterator[NDArray[Any]]) -> Iterator[NDArray[np.float64]]:
         """Yield a residual row for each image; NaN at its first value of a place."""
         for row in rows:
             present = ~np.isnan(row)
@@ -167,11 +168,12 @@ class _Differences:
 
 
 def smoothness_of_rows(
-    rows: Iterator[NDArray[np.float64]],
+    rows: Iterator[NDArray[Any]],
     space: Space,
     df: float | NDArray[np.float64] | _Differences,
     *,
     whole: bool = True,
+    n_threads: int = 1,
 ) -> Smoothness:
     """Estimate the smoothness from rows of residuals, each read once.
 
@@ -185,9 +187,11 @@ def smoothness_of_rows(
         Residual degrees of freedom.
     whole : bool, default=True
         Whether all places are searched; else those whose residuals are not all zero.
+    n_threads : int, default=1
+        Threads that add.
     """
     cells = check_cells(space)
-    sums = EdgeSums(edges_of(cells), space.n_values)
+    sums = EdgeSums(edges_of(cells), space.n_values, n_threads)
     for batch in _batches(rows, space.n_values):
         sums.add(batch)
     freedom = df.df if isinstance(df, _Differences) else df
@@ -200,13 +204,13 @@ def smoothness_of_rows(
     return smoothness_of(sums, cells, freedom, space.place_words)
 
 
-def _batches(
-    rows: Iterator[NDArray[np.float64]], n_values: int
-) -> Generator[NDArray[np.float64], None, None]:
-    """Yield rows in batches, which are valid until the next."""
-    room = np.empty((max(1, _BATCH_BYTES // (8 * n_values)), n_values))
-    held = 0
+def _batches(rows: Iterator[NDArray[Any]], n_values: int) -> Generator[NDArray[Any], None, None]:
+    """Yield rows in batches, each valid until the next: a batch reads and writes all sums once."""
+    room, held = np.empty((0, n_values)), 0
     for row in rows:
+        if not len(room):
+            n_rows = max(1, _BATCH_BYTES // (row.dtype.itemsize * n_values))
+            room = np.empty((n_rows, n_values), row.dtype)
         room[held] = row
         held += 1
         if held == len(room):

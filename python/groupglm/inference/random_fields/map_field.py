@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from groupglm.inference.random_fields.densities import FieldKind
     from groupglm.inference.stat_map import StatMap
 
-__all__ = ["MapField", "check_smoothness", "cluster_sizes", "field_of_map", "rft_threshold"]
+__all__ = [
+    "MapField",
+    "check_smoothness",
+    "cluster_sizes",
+    "field_of_map",
+    "rft_threshold",
+    "smoothness_of_map",
+]
 
 _SAME_SIZE = 0.02
 """The share by which searched places may differ from those of the smoothness, without a warning."""
@@ -54,8 +61,7 @@ def field_of_map(stat_img: Any, stat_map: StatMap, smoothness: Any) -> MapField:
     The smoothness is that of the user, or of the map's sidecar. Degrees of freedom are those of
     the sidecar or the header; else the residual ones of the smoothness, as of a t.
     """
-    file = kind_of(stat_img).file_of(stat_img)
-    facts = {} if file is None else read_json(sidecar(Path(file))) or {}
+    facts = _facts_of(stat_img)
     smooth = _smoothness(smoothness, facts, stat_map.name)
     given = facts.get("DegreesOfFreedom")
     degrees = given if isinstance(given, dict) else {}
@@ -98,6 +104,16 @@ def check_smoothness(given: Any) -> Smoothness | None:
     return given
 
 
+def smoothness_of_map(stat_img: Any, given: Smoothness | None, name: str) -> Smoothness:
+    """Return the smoothness that a caller gave, or else that of the map's sidecar."""
+    return _smoothness(given, {} if given is not None else _facts_of(stat_img), name)
+
+
+def _facts_of(stat_img: Any) -> dict[str, Any]:
+    file = kind_of(stat_img).file_of(stat_img)
+    return {} if file is None else read_json(sidecar(Path(file))) or {}
+
+
 def _smoothness(given: Smoothness | None, facts: dict[str, Any], name: str) -> Smoothness:
     if given is not None:
         return given
@@ -105,12 +121,11 @@ def _smoothness(given: Smoothness | None, facts: dict[str, Any], name: str) -> S
     if own is None:
         raise ArgumentError.about(
             "smoothness",
-            f"{name}: "
-            + argument("height_control", "rft")
-            + " needs the smoothness of the noise, which the map's sidecar does not tell",
+            f"{name}: random field theory needs the smoothness of the noise, which the map's "
+            "sidecar does not tell",
             "give "
             + argument("smoothness", shown="model.smoothness_")
-            + ", of the model that the map is of",
+            + ", of the model that the map is of, or a map of groupglm fit --correct rft:0.05",
         )
     try:
         return Smoothness.of_facts(own)
