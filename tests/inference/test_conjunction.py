@@ -117,6 +117,38 @@ def test_maps_of_regions_have_a_conjunction() -> None:
     np.testing.assert_allclose(found.loc[list("abcd")], np.minimum(*both), rtol=1e-6)
 
 
+def test_regions_in_another_order_are_matched_by_name() -> None:
+    first = pd.Series([1.0, 2.0, 3.0], index=list("abc"), name="contrast_z")
+    second = pd.Series([2.5, 0.5, 4.0], index=list("cab"), name="contrast_z")
+    found = conjunction_img([first, second], list("abc"))
+    assert found.loc[list("abc")].tolist() == [0.5, 2.0, 2.5]
+
+
+def test_maps_of_t_have_degrees_of_freedom_of_their_own(maps: list[Any], mask: Any) -> None:
+    values, degrees = [m.get_fdata() for m in maps[:2]], (5, 40)
+    both = [image(t, kind="t", params=(df,)) for t, df in zip(values, degrees, strict=True)]
+    with pytest.warns(UserWarning, match="converted to z-scores"):
+        found = conjunction_img(both, mask).get_fdata()
+    z = [stats.norm.isf(stats.t.sf(t, df)) for t, df in zip(values, degrees, strict=True)]
+    np.testing.assert_allclose(found, np.minimum(*z), rtol=1e-6)
+
+
+def test_each_map_is_opened_once(
+    maps: list[Any], mask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from groupglm.spaces.volume import kind
+
+    opened, original = [], kind.open_map
+
+    def counting(given: Any, *more: Any) -> Any:
+        opened.append(given)
+        return original(given, *more)
+
+    monkeypatch.setattr(kind, "open_map", counting)
+    conjunction_img(maps, mask)
+    assert [sum(each is given for given in opened) for each in maps] == [1, 1, 1]
+
+
 def test_what_is_no_conjunction_is_refused(maps: list[Any], mask: Any) -> None:
     with pytest.raises(TypeError, match="stat_imgs is a Nifti1Image"):
         conjunction_img(maps[0], mask)
@@ -132,6 +164,9 @@ def test_what_is_no_conjunction_is_refused(maps: list[Any], mask: Any) -> None:
     other = image(maps[1].get_fdata(), np.diag([2.0, 2, 2, 1]))
     with pytest.raises(GridMismatchError, match=r"map 2 of the conjunction .* first"):
         conjunction_img([maps[0], other])
+    regions = pd.Series([1.0, 2.0], index=list("ab"), name="contrast_z")
+    with pytest.raises(GridMismatchError, match=r"map 2 .* is of another kind of data"):
+        conjunction_img([maps[0], regions])
     halves = [np.zeros(np.add(SHAPE, 6)) for _ in range(2)]
     halves[0][4], halves[1][6] = 3.0, 3.0
     halves[0][4, 4, 4] = halves[1][6, 4, 4] = 2.0

@@ -254,7 +254,7 @@ ROWS: dict[str, dict[str, Row]] = {
         "one map twice": Row(
             lambda w: groupglm.conjunction_img([w.z, w.z], w.mask),
             0,
-            dict.fromkeys((*MASK, *Z), 2),  # once for each map
+            {**dict.fromkeys(MASK, 1), **dict.fromkeys(Z, 2)},  # once for each map
         ),
     },
     "groupglm.estimate_smoothness": {
@@ -415,7 +415,7 @@ ROWS: dict[str, dict[str, Row]] = {
                 w.new("both.nii.gz"),
             ),
             0,
-            dict.fromkeys((*Z_OF_RESULTS, "results/mask.nii.gz"), 2),
+            {**dict.fromkeys(Z_OF_RESULTS, 2), "results/mask.nii.gz": 1},
         )
     },
     "groupglm plot": {

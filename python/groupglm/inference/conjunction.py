@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from groupglm.spaces.statistic import Statistic
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from groupglm.spaces.base import Source, Space
     from groupglm.spaces.images import Image, ImageLike
 
 __all__ = ["conjunction_img", "smallest_evidence"]
@@ -112,8 +114,14 @@ def conjunction_img(
     whole = _values_everywhere(first)
     inside = first.inside.copy()
     for number, each in enumerate(given[1:], 2):
-        _check_place(each, number, first, geometry)
-        other = _z_map(each, mask_img, geometry, number)
+        other = _z_map(
+            each,
+            None,
+            geometry,
+            number,
+            onto=partial(_places_of, number=number, first=first),
+            inside=None if mask_img is None else first.inside,
+        )
         inside &= other.inside
         whole = smallest_evidence(whole, _values_everywhere(other), two_sided=both)
     if not inside.any():
@@ -168,11 +176,26 @@ def _checked(stat_imgs: Any) -> list[Any]:
             "a conjunction is of several effects; threshold a single map by threshold_stats_img",
             verb="holds",
         )
+    first, *others = (kind_of(image) for image in stat_imgs)
+    for number, kind in enumerate(others, 2):
+        if kind.tag != first.tag:
+            raise GridMismatchError(
+                f"map {number} of the conjunction is of another kind of data ({kind.tag}) than the "
+                f"first ({first.tag}): their places cannot be the same; give maps of one model"
+            )
     return list(stat_imgs)
 
 
-def _z_map(image: Any, mask_img: Any, geometry: Geometry, number: int) -> StatMap:
-    stat_map = read_stat_map(image, mask_img, geometry=geometry)
+def _z_map(
+    image: Any,
+    mask_img: Any,
+    geometry: Geometry,
+    number: int,
+    *,
+    onto: Callable[[Source], Space] | None = None,
+    inside: NDArray[np.bool_] | None = None,
+) -> StatMap:
+    stat_map = read_stat_map(image, mask_img, geometry=geometry, onto=onto, inside=inside)
     scale = stat_map.scale
     if scale is not None and (scale.statistic.of_f or scale.statistic.kind == "F"):
         raise ArgumentError.about(
@@ -193,9 +216,8 @@ def _values_everywhere(stat_map: StatMap) -> NDArray[np.float64]:
     return whole
 
 
-def _check_place(image: Any, number: int, first: StatMap, geometry: Geometry) -> None:
-    """Refuse a map at other places before it is read."""
-    source, _ = kind_of(image).open_map(image, "stat_imgs", geometry)
+def _places_of(source: Source, number: int, first: StatMap) -> Space:
+    """Return the places of the first map; refuse a map at other places before it is read."""
     difference = source.difference(first.everywhere)
     if difference is not None:
         word = first.everywhere.placement_word
@@ -204,6 +226,7 @@ def _check_place(image: Any, number: int, first: StatMap, geometry: Geometry) ->
             f"({first.name}): {difference}; compute the contrasts by one model, or resample the "
             "maps that they are computed from"
         )
+    return first.everywhere
 
 
 def _report_lost(first: StatMap, n_lost: int, n_maps: int) -> None:

@@ -19,9 +19,11 @@ from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
 from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from groupglm.spaces.base import Space
+    from groupglm.spaces.base import Source, Space
     from groupglm.spaces.statistic import Statistic
 
 __all__ = ["StatMap", "read_nonzero_map", "read_stat_map"]
@@ -148,12 +150,20 @@ def read_stat_map(
     whole_grid: bool = False,
     described: bool = False,
     small_volume: Any = None,
+    onto: Callable[[Source], Space] | None = None,
+    inside: NDArray[np.bool_] | None = None,
 ) -> StatMap:
-    """Read a statistical map, where it is inside the mask and the small volume."""
+    """Read a statistical map, where it is inside the mask and the small volume.
+
+    Of several maps, `onto` checks the opened map before its values are read, and returns the places
+    of the first; `inside` says which of these are in the mask, in the place of `mask_img`.
+    """
     kind = kind_of(stat_img)
     source, everywhere = kind.open_map(stat_img, "stat_img", geometry)
+    everywhere = everywhere if onto is None else onto(source)
     scale = known_scale(stat_img, described=described)
-    inside = kind.inside_mask(everywhere, mask_img)  # refuses a wrong mask before the map is read
+    if inside is None:  # refuses a wrong mask before the map is read
+        inside = kind.inside_mask(everywhere, mask_img)
     whole = np.empty(everywhere.n_values)
     everywhere.read_stored(source, whole)
     missing = np.isnan(whole)
