@@ -117,7 +117,7 @@ def test_several_rows_of_a_subject(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "options", "message"),
     [
-        ("permute", ["--tfce"], "--tfce is given, but regions of a table have no neighbours"),
+        ("permute", ["--tfce"], "--tfce is given, but regions have no neighbours"),
         ("permute", ["--cluster-p", "0.01"], "--cluster-p is 0.01, but regions of a table"),
         ("fit", ["--fwhm", "6"], "--fwhm is given, but regions have no neighbours to smooth over"),
         ("fit", ["--model", "mixed"], "give the table of variances by --variances"),

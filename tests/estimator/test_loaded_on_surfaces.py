@@ -14,6 +14,7 @@ import pytest
 
 from groupglm import SecondLevelModel
 from groupglm.errors import ArgumentError
+from groupglm.estimator.model_file import read_archive, write_archive
 from reference.surface_study import SurfaceStudy, surface_study
 
 nib: Any = nibabel  # typed only in part
@@ -83,3 +84,19 @@ def test_what_cannot_be_moved_is_refused(study: SurfaceStudy, tmp_path: Path) ->
     with pytest.raises(ArgumentError, match="right hemisphere") as refused:
         SecondLevelModel.load(tmp_path / "plain.groupglm", surfaces=study.surfaces[::-1])
     assert refused.value.argument == "surfaces"
+
+
+def test_indices_beyond_the_brain_models_are_a_damaged_model(
+    study: SurfaceStudy, tmp_path: Path
+) -> None:
+    model = SecondLevelModel().fit(
+        grayordinates(study), design_matrix=study.design[["group", "intercept"]]
+    )
+    model.save(tmp_path / "whole.groupglm")
+    facts, arrays = read_archive(tmp_path / "whole.groupglm")
+    header = ("format", "version", "software", "checksums")
+    facts = {name: own for name, own in facts.items() if name not in header}
+    arrays["0/indices"] = np.append(arrays["0/indices"], 3)
+    write_archive(tmp_path / "longer.groupglm", facts, arrays)
+    with pytest.raises(ArgumentError, match="indices are not those of its brain models"):
+        SecondLevelModel.load(tmp_path / "longer.groupglm")

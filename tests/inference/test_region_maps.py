@@ -80,7 +80,7 @@ def test_the_largest_statistic_is_that_of_all_sign_flips(
 
 def test_clusters_of_regions_are_refused(table: pd.DataFrame, design: pd.DataFrame) -> None:
     z = SecondLevelModel().fit(table, design_matrix=design).compute_contrast("mean")
-    message = r"regions of a table have no neighbours, .*max-t"
+    message = r"regions have no neighbours, .*max-t"
     with pytest.raises(ValueError, match=f"cluster_threshold is 5, but {message}"):
         threshold_stats_img(z, cluster_threshold=5)
     with pytest.raises(ValueError, match=f"stat_img is a map of regions, but {message}"):

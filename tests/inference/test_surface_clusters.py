@@ -239,9 +239,7 @@ def test_regions_have_no_clusters() -> None:
         lambda: cluster_level_inference(regions, threshold=100.0),
         lambda: threshold_stats_img(regions, cluster_threshold=5),
     ):
-        with pytest.raises(
-            ValueError, match="regions of a table have no neighbours, and so no clusters"
-        ):
+        with pytest.raises(ValueError, match="regions have no neighbours, and so no clusters"):
             refused()
 
 

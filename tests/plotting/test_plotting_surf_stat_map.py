@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from nibabel.cifti2.cifti2 import Cifti2Image
@@ -17,8 +18,9 @@ from nilearn.surface import InMemoryMesh, PolyMesh, SurfaceImage
 from numpy.typing import NDArray
 
 from groupglm import SecondLevelModel
+from groupglm.datasets import simulate_surface_study
 from groupglm.errors import ImageError
-from groupglm.plotting import plot_surf_stat_map
+from groupglm.plotting import plot_glass_brain, plot_stat_map, plot_surf_stat_map
 from reference.meshes import folded, write_metric, write_surface
 from reference.surface_study import SIDES, surface_study
 
@@ -222,3 +224,20 @@ def test_nan_zero_and_infinity_are_three_things(files: dict[str, Any], tmp_path:
     coloured = (part[..., 0] - part[..., 2]) > 60
     assert coloured.sum() < 0.1 * (part.max(axis=-1) < 250).sum()
     assert "infinite: last colour" in figure.axes[1].get_xlabel()
+
+
+@pytest.mark.parametrize("kind", ["pair", "dscalar"])
+@pytest.mark.parametrize("draw", [plot_stat_map, plot_glass_brain])
+def test_pictures_of_voxels_name_the_function_for_surfaces(
+    kind: str, draw: Any, tmp_path: Path
+) -> None:
+    study = simulate_surface_study(tmp_path, n_subjects=4, n_divisions=2)
+    given = study.paths[0] if kind == "pair" else study.dscalars[0]
+    with pytest.raises(TypeError, match=r"stat_map_img holds vertices .*plot_surf_stat_map"):
+        draw(given)
+    fitted = SecondLevelModel().fit(
+        study.paths if kind == "pair" else study.dscalars,
+        design_matrix=pd.DataFrame({"mean": np.ones(4)}),
+    )
+    with pytest.raises(TypeError, match="plot_surf_stat_map"):
+        draw(fitted.compute_contrast("mean"))

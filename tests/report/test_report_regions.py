@@ -106,5 +106,5 @@ def test_pictures_of_a_brain_have_no_effect(
     model = SecondLevelModel().fit(table, design_matrix=design)
     with pytest.warns(UserWarning, match=message):
         model.generate_report("mean", **options)
-    with pytest.raises(ValueError, match="cluster_threshold is 4, but regions of a table have no"):
+    with pytest.raises(ValueError, match="cluster_threshold is 4, but regions have no"):
         model.generate_report("mean", cluster_threshold=4)

@@ -101,7 +101,7 @@ def refuse_clusters(space: Space, name: str, asked: str) -> None:
     _, many = space.place_words
     raise ArgumentError.about(
         name,
-        argument(name) + f" {asked}, but {many} of a table have no neighbours, and so no clusters",
+        argument(name) + f" {asked}, but {many} have no neighbours, and so no clusters",
         f"each of the {many} is tested by itself: the largest statistic of a permutation test "
         "(max-t), the false discovery rate and Bonferroni's correction need no clusters",
     )

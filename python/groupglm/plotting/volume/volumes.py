@@ -94,6 +94,12 @@ class Volume:
                 f"{name} holds regions of a table, which have no place in a brain",
                 "draw them with groupglm.plotting.plot_regions",
             )
+        if kind_of(image).tag in ("surface", "cifti"):
+            raise ArgumentTypeError.about(
+                name,
+                f"{name} holds vertices of a surface, and a picture of voxels is wanted",
+                "draw them with groupglm.plotting.plot_surf_stat_map",
+            )
         source = open_image(image, name=name)
         values = np.empty(source.grid.n_voxels, dtype=source.dtype)
         source.read_into(values)

@@ -71,6 +71,8 @@ def load_space(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> 
                 lambda own=own: own,  # type: ignore[misc]
             )
         )
+    if sum(model["count"] for model in models) != len(indices):
+        raise ValueError(f"its {len(indices)} indices are not those of its brain models")
     axis = brain_axis(given, volume)
     loaders = {HemisphereSpace.tag: _load_surface, VolumeSpace.tag: load_volume}
     loaded: dict[str, Any] = load_composite(facts, arrays, loaders)

@@ -15,6 +15,7 @@ _TYPES = {
     "Cifti2Image": _GRAYORDINATES,
     "GiftiImage": "data of a surface (GIFTI)",
     "SurfaceImage": "data of a surface",
+    "SurfaceMaps": "data of a surface",
 }
 _NAMES = (
     (re.compile(r"\.[dp](scalar|tseries|label|conn)\.nii(\.gz)?$"), _GRAYORDINATES),
