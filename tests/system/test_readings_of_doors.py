@@ -460,7 +460,7 @@ ROWS: dict[str, dict[str, Row]] = {
         )
     },
     "groupglm ptfce": {
-        "": Row(_enhanced_by_a_command, 0, {"enhance-z.nii.gz": 2, "results/mask.nii.gz": 1})
+        "": Row(_enhanced_by_a_command, 0, {"enhance-z.nii.gz": 1, "results/mask.nii.gz": 1})
     },
     "groupglm extract": {
         "twice": Row(
