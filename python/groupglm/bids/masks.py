@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from groupglm.bids.entities import NamedFile, read_name, same_value, walk
-from groupglm.errors import in_quotes
+from groupglm.errors import ArgumentError, in_quotes
+from groupglm.messages import argument
 from groupglm.runtime.naming import listed
 from groupglm.runtime.paths import given_path
 from groupglm.spaces.files import endings
@@ -52,16 +53,19 @@ def find_mask(derivatives: str | os.PathLike[str], wanted: Mapping[str, Sequence
     said = ", ".join(f"{key} {' or '.join(values)}" for key, values in wanted.items())
     where = f"Model.Options.Mask ({said})"
     if not files:
-        raise ValueError(
-            f"{where} names no file of the derivative {in_quotes(root)}; correct it, or leave it "
-            "out and give --mask"
+        raise ArgumentError.about(
+            "model",
+            f"{where} names no file of the derivative {in_quotes(root)}",
+            "correct it, or leave it out and give " + argument("mask_img"),
         )
     masks = group_files(sorted(file.path for file in files))
     if len(masks) > 1:
         names = listed([mask.name for mask in masks], _SHOWN)
-        raise ValueError(
-            f"{where} names {len(masks)} files of the derivative {in_quotes(root)}: {names}; a "
-            "group model has one mask: add entities, or leave it out and give --mask"
+        raise ArgumentError.about(
+            "model",
+            f"{where} names {len(masks)} files of the derivative {in_quotes(root)}: {names}",
+            "a group model has one mask: add entities, or leave it out and give "
+            + argument("mask_img"),
         )
     return masks[0]
 

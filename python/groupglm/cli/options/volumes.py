@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from groupglm.cli.options.visits import Visit, VisitMaps
-from groupglm.runtime.naming import listed
 from groupglm.spaces.map_files import MapFiles
 
-if TYPE_CHECKING:
-    from groupglm.cli.steps.beside_maps import BesideMaps
-
-__all__ = ["Volume", "are_volumes", "images_of", "volumes_of", "with_labels"]
+__all__ = ["Volume", "are_volumes", "images_of", "volumes_of"]
 
 
 @dataclass(frozen=True)
@@ -55,52 +51,3 @@ def images_of(maps: Mapping[str, MapFiles]) -> Any:
     """Return maps as a model takes them: a list, or the image that holds all of them in order."""
     given = list(maps.values())
     return given[0].given if are_volumes(maps) else [own.given for own in given]
-
-
-def with_labels(
-    maps: VisitMaps, beside: BesideMaps, labels: Sequence[str], where: str
-) -> tuple[VisitMaps, BesideMaps]:
-    """Call volumes by the subjects of a table's rows, of which each belongs to one, in order.
-
-    Parameters
-    ----------
-    maps : VisitMaps
-        The volumes.
-    beside : BesideMaps
-        What the model takes beside them; volumes too, or by subject already.
-    labels : sequence of str
-        The subject of each row.
-    where : str
-        What the table is called in messages.
-
-    Raises
-    ------
-    ValueError
-        If there are more or fewer rows than volumes, or a subject has several.
-    """
-    name = next(iter(maps.files.values())).name
-    if len(labels) != len(maps):
-        raise ValueError(
-            f"'{name}' has {len(maps)} volumes, but {where} has {len(labels)} rows; give one row "
-            "for each volume, in their order"
-        )
-    twice = sorted({label for label in labels if list(labels).count(label) > 1})
-    if twice:
-        raise ValueError(
-            f"{where} has several rows for {listed(twice)}, and the volumes of '{name}' do not "
-            "name their visits; give a file for each map"
-        )
-
-    def called(files: Mapping[str, MapFiles]) -> dict[str, MapFiles]:
-        if not are_volumes(files):
-            return dict(files)
-        return dict(zip(labels, files.values(), strict=True))
-
-    renamed = replace(
-        beside,
-        variances=None if beside.variances is None else called(beside.variances),
-        weights=None if beside.weights is None else called(beside.weights),
-        covariates={name: called(files) for name, files in beside.covariates.items()},
-    )
-    visits = {label: Visit(label) for label in labels}
-    return VisitMaps(called(maps.files), visits, tuple(labels)), renamed

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groupglm.cli.options.visits import RUNS, SESSIONS, VisitMaps
-from groupglm.cli.options.volumes import are_volumes, with_labels
+from groupglm.cli.options.visits import RUNS, SESSIONS, Visit, VisitMaps
+from groupglm.cli.options.volumes import are_volumes
 from groupglm.cli.steps.beside_maps import BesideMaps, match_beside
-from groupglm.runtime.naming import counted
+from groupglm.runtime.naming import counted, listed
+from groupglm.spaces.map_files import MapFiles
 from groupglm.tabular.labels import LABEL, plain_label
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from groupglm.cli.options.group_model import GroupModelOptions
-    from groupglm.cli.options.visits import Visit
     from groupglm.cli.steps.visit_tables import VisitTable
     from groupglm.inputs.matching import Matched
 
@@ -153,7 +153,56 @@ def _labelled_volumes(
     if table is None:
         return maps, beside
     labels = [plain_label(str(label)) for label in table.frame.index]
-    return with_labels(maps, beside, labels, table.where)
+    return _with_labels(maps, beside, labels, table.where)
+
+
+def _with_labels(
+    maps: VisitMaps, beside: BesideMaps, labels: Sequence[str], where: str
+) -> tuple[VisitMaps, BesideMaps]:
+    """Call volumes by the subjects of a table's rows, of which each belongs to one, in order.
+
+    Parameters
+    ----------
+    maps : VisitMaps
+        The volumes.
+    beside : BesideMaps
+        What the model takes beside them; volumes too, or by subject already.
+    labels : sequence of str
+        The subject of each row.
+    where : str
+        What the table is called in messages.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer rows than volumes, or a subject has several.
+    """
+    name = next(iter(maps.files.values())).name
+    if len(labels) != len(maps):
+        raise ValueError(
+            f"'{name}' has {len(maps)} volumes, but {where} has {len(labels)} rows; give one row "
+            "for each volume, in their order"
+        )
+    twice = sorted({label for label in labels if list(labels).count(label) > 1})
+    if twice:
+        raise ValueError(
+            f"{where} has several rows for {listed(twice)}, and the volumes of '{name}' do not "
+            "name their visits; give a file for each map"
+        )
+
+    def called(files: Mapping[str, MapFiles]) -> dict[str, MapFiles]:
+        if not are_volumes(files):
+            return dict(files)
+        return dict(zip(labels, files.values(), strict=True))
+
+    renamed = replace(
+        beside,
+        variances=None if beside.variances is None else called(beside.variances),
+        weights=None if beside.weights is None else called(beside.weights),
+        covariates={name: called(files) for name, files in beside.covariates.items()},
+    )
+    visits = {label: Visit(label) for label in labels}
+    return VisitMaps(called(maps.files), visits, tuple(labels)), renamed
 
 
 def _check_length(source: DesignSource, frame: pd.DataFrame, maps: VisitMaps) -> None:
