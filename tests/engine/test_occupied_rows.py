@@ -54,7 +54,7 @@ class Places:
 
     def name_of(self, source: Any, inside: NDArray[np.bool_]) -> str:
         del inside
-        return str(source)
+        return str(source.name)
 
     def read_values(self, source: Image, room: NDArray[Any]) -> NDArray[Any]:
         if not self.copies:
