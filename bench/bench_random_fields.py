@@ -30,7 +30,9 @@ def read(paths: list[str], mask: str) -> None:
     sources = kind.open_inputs(paths, argument="images", same_placement=True, at_least=2)
     masking = kind.masking(mask, None, None, None, zero_is_missing=False, geometry=NO_GEOMETRY)
     everywhere = masking.everywhere(sources, clip=None, fill=None, n_threads=N_THREADS)
-    for _ in read_rows(sources, masking.inside(everywhere), n_threads=N_THREADS):
+    inside = masking.inside(everywhere)
+    assert inside is not None  # the mask is given
+    for _ in read_rows(sources, inside, n_threads=N_THREADS):
         pass
 
 

@@ -63,6 +63,12 @@ def _without_atlas(world: World) -> None:
         groupglm.find_atlas(f"none in {world.folder}")
 
 
+def _contrasts_of_vectors(world: World) -> object:
+    path = world.folder / "contrasts.txt"
+    path.write_text("1 0\n", encoding="utf-8")
+    return groupglm.load_contrasts(path, ["mean", "age"])
+
+
 def _drawn_surface() -> dict[str, Any]:
     """Return a map of a hemisphere and its surface, in memory."""
     points, faces = folded(2)
@@ -214,6 +220,7 @@ ROWS: dict[str, dict[str, Row]] = {
             MASK | Z,
         )
     },
+    "groupglm.load_contrasts": {"vectors": Row(_contrasts_of_vectors)},
     "groupglm.load_atlas": {"": Row(lambda w: groupglm.load_atlas(w.mask), 0, MASK)},
     "groupglm.find_atlas": {"none": Row(_without_atlas)},
     "groupglm.Atlas": {"": Row(lambda w: hasattr(w, "Atlas"))},

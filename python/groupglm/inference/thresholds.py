@@ -117,6 +117,9 @@ def threshold_stats_img(
     small_volume : Sphere, four numbers (x, y, z, radius), or mask, optional
         A small volume of prior interest: only places that are in it too are tested and kept. The
         result is that of the mask of both.
+    cluster_forming_p : float, optional
+        For "cluster-rft": the p-value of a place, of both tails together if `two_sided`, at which
+        places form clusters. 0.001 by default.
 
     Returns
     -------

@@ -64,8 +64,15 @@ class GroupFindings:
     @classmethod
     def empty(cls, n_groups: int, n_values: int) -> GroupFindings:
         """Return findings that are to be put."""
-        of_doubles = [np.zeros((n_groups, n_values)) for _ in range(5)]
-        return cls(*of_doubles, np.zeros((n_groups, n_values), dtype=np.int32))
+        shape = (n_groups, n_values)
+        return cls(
+            np.zeros(shape),
+            np.zeros(shape),
+            np.zeros(shape),
+            np.zeros(shape),
+            np.zeros(shape),
+            np.zeros(shape, dtype=np.int32),
+        )
 
     def put(self, at: NDArray[np.int64] | slice, found: GroupFindings) -> None:
         """Take what was found at some of the places."""

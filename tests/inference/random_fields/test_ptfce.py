@@ -88,9 +88,7 @@ def test_extreme_values_stay_what_they_are() -> None:
         found: Any = groupglm.ptfce(image(z), SMOOTH, image(np.ones(SHAPE))).get_fdata()
     assert np.isposinf(found[0, 0, 0])
     assert np.isnan(found[10, 10, 10])
-    assert np.isfinite(
-        np.delete(found.ravel(), [0, np.ravel_multi_index((10, 10, 10), SHAPE)])
-    ).all()
+    assert np.count_nonzero(~np.isfinite(found)) == 2
     weak: Any = groupglm.ptfce(image(np.clip(z, -1, 1.2)), SMOOTH, image(z == z)).get_fdata()
     assert np.abs(weak).max() < 1.4
 

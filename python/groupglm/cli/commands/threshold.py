@@ -31,7 +31,6 @@ from groupglm.cli.options.geometry import (
 from groupglm.cli.options.paths import TO_FILE
 from groupglm.cli.results.derived_files import Made
 from groupglm.cli.results.provenance import fingerprint
-from groupglm.cli.steps.corrections import sizes_in_words
 from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import statistic
 from groupglm.spaces.map_files import MapFiles
@@ -116,6 +115,7 @@ def threshold(
         if said is not None:
             journal.say(made.skipped())
         else:
+            from groupglm.cli.steps.corrections import sizes_in_words
             from groupglm.inference.map_scale import has_one_tail
             from groupglm.inference.thresholded_map import threshold_map
             from groupglm.spaces.registry import kind_of

@@ -115,7 +115,8 @@ def enhanced_evidence(
     levels, step = levels[~is_low], levels[1]
     # Below the first of these heights a size tells nothing, so that p stays what it is; the sum
     # would round it to a step.
-    high = np.flatnonzero(np.nan_to_num(plain, nan=0.0) > levels[0]) if len(levels) else []
+    first = levels[0] if len(levels) else np.inf
+    high = np.flatnonzero(np.nan_to_num(plain, nan=0.0) > first)
     if not len(high):
         return np.asarray(plain)
     total = of_low + _of_clusters(plain[high], space, high, levels, heights[~is_low], part)

@@ -125,7 +125,7 @@ def _smoothness(given: Smoothness | None, facts: dict[str, Any], name: str) -> S
             "sidecar does not tell",
             "give "
             + argument("smoothness", shown="model.smoothness_")
-            + ", of the model that the map is of, or a map of groupglm fit --correct rft:0.05",
+            + ", of the model that the map is of",
         )
     try:
         return Smoothness.of_facts(own)

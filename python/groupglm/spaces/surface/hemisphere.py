@@ -316,7 +316,7 @@ class HemisphereSpace(Space):
         """Return the area of each vertex of the mesh in mm2; warn if they are no cortex's."""
         if self.areas is not None:
             return self.areas
-        from groupglm.spaces.surface.meshes import warn_of_unreal_areas
+        from groupglm.spaces.surface.mesh import warn_of_unreal_areas
 
         mesh = self.needed_mesh()
         warn_of_unreal_areas([mesh])

@@ -12,13 +12,16 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from groupglm._core import Neighbours
-from groupglm.errors import ImageError
+from groupglm.errors import ImageError, warn_caller
+from groupglm.messages import argument
 from groupglm.runtime.naming import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Mesh"]
+__all__ = ["Mesh", "warn_of_unreal_areas"]
 
 _ROUND = 1e-3
 """Deviation of a sphere's radii, of their mean: files round coordinates far more finely."""
@@ -284,3 +287,18 @@ def _neighbours_of(adjacency: csr_array[Any, Any]) -> Neighbours:
     adjacency.sort_indices()
     starts, places = adjacency.indptr.astype(np.int64), adjacency.indices.astype(np.int32)
     return Neighbours.of_adjacency(starts, places)
+
+
+def warn_of_unreal_areas(meshes: Sequence[Mesh]) -> None:
+    """Warn where the areas of vertices are those of a surface that was inflated or flattened."""
+    looks = {mesh.name: mesh.looks_unreal() for mesh in meshes}
+    unreal = {name: look for name, look in looks.items() if look is not None}
+    if unreal:
+        told = " and ".join(f"{name} is {look}" for name, look in unreal.items())
+        warn_caller(
+            f"{told}: clusters in mm2, TFCE and smoothing would go by the areas of that surface, "
+            "which are not those of the cortex; give white, pial or midthickness surfaces as "
+            + argument("surfaces")
+            + ", or the areas of the vertices as "
+            + argument("areas")
+        )

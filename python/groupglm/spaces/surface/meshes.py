@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ArgumentError, in_quotes, warn_caller
+from groupglm.errors import ArgumentError, in_quotes
 from groupglm.messages import argument
 from groupglm.runtime.arguments import real_array
 from groupglm.runtime.naming import counted
+from groupglm.spaces.surface.mesh import warn_of_unreal_areas
 from groupglm.spaces.surface.named import NAMES, is_name, standard_surface
 from groupglm.spaces.surface.reading.metric_file import read_metric
 from groupglm.spaces.surface.reading.opening import is_hemisphere_image
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from groupglm.spaces.surface.hemisphere import HemisphereSpace
     from groupglm.spaces.surface.mesh import Mesh
 
-__all__ = ["HemisphereMesh", "open_meshes", "refuse_after_smoothing", "warn_of_unreal_areas"]
+__all__ = ["HemisphereMesh", "open_meshes", "refuse_after_smoothing"]
 
 _SIDES = ("left", "right")
 _RESAMPLE = (
@@ -232,21 +233,6 @@ def _area_values(given: Any, called: str) -> NDArray[Any]:
         return read_metric(given, called)
     values = real_array("areas", given)
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
-
-
-def warn_of_unreal_areas(meshes: Sequence[Mesh]) -> None:
-    """Warn where the areas of vertices are those of a surface that was inflated or flattened."""
-    looks = {mesh.name: mesh.looks_unreal() for mesh in meshes}
-    unreal = {name: look for name, look in looks.items() if look is not None}
-    if unreal:
-        told = " and ".join(f"{name} is {look}" for name, look in unreal.items())
-        warn_caller(
-            f"{told}: clusters in mm2, TFCE and smoothing would go by the areas of that surface, "
-            "which are not those of the cortex; give white, pial or midthickness surfaces as "
-            + argument("surfaces")
-            + ", or the areas of the vertices as "
-            + argument("areas")
-        )
 
 
 def _shown(given: Any) -> str:
