@@ -79,7 +79,7 @@ def test_a_constant_is_permuted_as_maps_without_it(study: Path, tmp_path: Path) 
     for path in (study / "maps").glob("sub-*_effect.nii.gz"):
         image: Any = nib.load(path)
         values = np.asarray(image.dataobj) - np.asarray(image.dataobj).dtype.type(1.5)
-        nib.save(nib.Nifti1Image(values, image.affine), tmp_path / "less" / path.name)  # type: ignore[no-untyped-call]
+        nib.save(nib.Nifti1Image(values, image.affine), tmp_path / "less" / path.name)
     run_well(
         *("permute", study / "maps" / "sub-*_effect.nii.gz", *mean, "--n-perm", "40"),
         *("--contrast", "c=intercept = 1.5", "--output", tmp_path / "constant"),

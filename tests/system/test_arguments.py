@@ -109,16 +109,18 @@ def calls() -> dict[str, Call]:
             **{"position": (2.0, 2.0, 2.0), **given}
         ),
         "SecondLevelModel.weights_image": lambda **given: robust().weights_image(
-            **{"subject": "in memory", **given}
+            **{"subject": "image 1 in memory", **given}
         ),
         "UnequalVariances": groupglm.UnequalVariances,
         "cluster_level_inference": partial(groupglm.cluster_level_inference, **maps),
+        "conjunction_img": partial(groupglm.conjunction_img, stat_imgs=[Z, Z], mask_img=MASK),
         "design_from_formula": partial(
             groupglm.design_from_formula, formula="~ group", table=DESIGN
         ),
         "estimate_smoothness": partial(
             groupglm.estimate_smoothness, images=IMAGES, mask_img=MASK, df=6.0
         ),
+        "extract_values": partial(groupglm.extract_values, model_or_images=IMAGES, regions=MASK),
         "fdr_threshold": partial(groupglm.fdr_threshold, z_vals=np.arange(4.0), alpha=0.05),
         "FixedEffects": groupglm.FixedEffects,
         "MixedEffects": groupglm.MixedEffects,
@@ -133,6 +135,14 @@ def calls() -> dict[str, Call]:
         "OlsFit.predicted": partial(fit.predicted, X=X),
         "OlsFit.residuals": partial(fit.residuals, X=X, Y=Y),
         "get_clusters_table": partial(groupglm.get_clusters_table, stat_img=Z, stat_threshold=2.5),
+        "get_results_table": partial(
+            groupglm.get_results_table,
+            stat_img=Z,
+            stat_threshold=2.0,
+            mask_img=MASK,
+            correction="bonferroni",
+        ),
+        "load_atlas": partial(groupglm.load_atlas, image=MASK),
         "make_second_level_design_matrix": partial(
             groupglm.make_second_level_design_matrix,
             subjects_label=list("abcdefgh"),
@@ -151,8 +161,10 @@ def calls() -> dict[str, Call]:
         "resample_to": partial(groupglm.resample_to, img=Z, reference=MASK),
         "resample_to_img": partial(groupglm.resample_to_img, source_img=Z, target_img=MASK),
         "smooth_img": partial(groupglm.smooth_img, imgs=Z, fwhm=2.0),
+        "Sphere": partial(groupglm.Sphere, center=(0.0, 0.0, 0.0), radius=6.0),
         "threshold_stats_img": partial(groupglm.threshold_stats_img, **maps),
         "true_discovery_bounds": partial(groupglm.true_discovery_bounds, regions=MASK, **maps),
+        "view_map": partial(groupglm.view_map, stat_map_img=Z, bg_img=None),
         "plotting.plot_contrast_matrix": partial(
             plotting.plot_contrast_matrix, contrast_def="group", design_matrix=DESIGN
         ),
@@ -205,6 +217,7 @@ def calls() -> dict[str, Call]:
 
 # Functions without arrays or options, and results, whose parts nobody gives.
 WITHOUT = {
+    "Atlas", "find_atlas", "load_contrasts",
     "__version__", "build_info", "bids.ModelContrast", "bids.StatsModel", "bids.find_participants",
     "bids.read_participants", "bids.read_stats_model", "datasets.BidsStudy", "datasets.GroupStudy",
     "datasets.LongitudinalStudy", "datasets.PairedStudy", "datasets.SimulatedEffect",
@@ -235,10 +248,13 @@ KINDS = {
     "confidence": "number",
     "prior_scale": "number",
     "units": "choice",
+    "center": "array",
+    "columns": "other",
     "connectivity": "choice",
     "contrast": "contrast",
     "contrast_def": "contrast",
     "contrasts": "contrast",
+    "correction": "choice",
     "cmap": "choice",
     "covariance": "choice",
     "covariates": "other",
@@ -262,6 +278,7 @@ KINDS = {
     "method": "choice",
     "missing": "choice",
     "model": "choice",
+    "model_or_images": "other",
     "order": "choice",
     "output_file": "other",
     "output_type": "choice",
@@ -271,6 +288,7 @@ KINDS = {
     "random_state": "whole",
     "regions": "other",
     "report_dims": "other",
+    "resample": "choice",
     "resampling_interpolation": "choice",
     "resume": "other",
     "cluster_threshold_scale": "choice",
@@ -281,7 +299,9 @@ KINDS = {
     "shape": "other",
     "smoothing_fwhm": "array",
     "stat_type": "choice",
+    "stat_imgs": "other",
     "stat_map_img": "other",
+    "statistic": "choice",
     "subjects": "labels",
     "surfaces": "other",
     "symmetric_cbar": "choice",

@@ -15,7 +15,7 @@ import pytest
 from groupglm import SecondLevelModel, design_from_formula, fit_ols, resample_img
 from groupglm.cli.options.common import NamedContrast
 from groupglm.cli.steps.design_notes import notes_on
-from groupglm.cli.steps.study_design import read_contrasts
+from groupglm.cli.steps.study_contrasts import read_contrasts
 
 nib: Any = nibabel  # typed only in part
 

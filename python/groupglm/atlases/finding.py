@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from groupglm.atlases.atlas import Atlas, load_atlas
 from groupglm.errors import ArgumentError, in_quotes, renamed
-from groupglm.runtime.arguments import check_text
+from groupglm.runtime.arguments import check_choice, check_text
 from groupglm.runtime.naming import listed
 from groupglm.runtime.templates import package_folders, templateflow_folder
 from groupglm.spaces.label_images import FLOW_ENDINGS, VOLUME_ENDING
@@ -57,6 +57,7 @@ def find_atlas(name: str, *, resample: Literal["nearest"] | None = None) -> Atla
     Atlas('tpl-MNI152NLin2009cAsym_res-02_atlas-Schaefer2018_desc-100Parcels7Networks_dseg.nii.gz', 100 regions)
     """  # noqa: E501
     check_text("name", name, optional=False)
+    check_choice("resample", resample, ("nearest", None))
     words = [word.lower() for word in name.split()]
     found: list[Path] = []
     absent: list[Path] = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.errors import ArgumentError, ArgumentTypeError, shown
+from groupglm.runtime.arguments import real_array, real_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,20 +50,16 @@ class Sphere:
     radius: float
 
     def __post_init__(self) -> None:
-        try:
-            numbers = [float(value) for value in (*self.center, self.radius)]
-        except (TypeError, ValueError, OverflowError):
-            numbers = []
-        if len(numbers) != 4 or not np.isfinite(numbers).all():
+        center = real_array("center", self.center)
+        if center.shape != (3,) or not np.isfinite(center).all():
             raise ArgumentError(
-                "center",
-                f"{shown(self.center)}, and radius {shown(self.radius)}",
-                remedy="give three finite numbers and one, in mm",
+                "center", shown(self.center), "three finite numbers, a position in mm"
             )
-        if numbers[3] <= 0:
-            raise ArgumentError("radius", f"{numbers[3]:g}", "positive, a distance in mm")
-        object.__setattr__(self, "center", tuple(numbers[:3]))
-        object.__setattr__(self, "radius", numbers[3])
+        radius = real_number("radius", self.radius)
+        if radius <= 0:
+            raise ArgumentError("radius", f"{radius:g}", "positive, a distance in mm")
+        object.__setattr__(self, "center", tuple(map(float, center)))
+        object.__setattr__(self, "radius", radius)
 
     @property
     def words(self) -> str:
