@@ -49,7 +49,7 @@ NO_ARGUMENT = {
     "spaces/": "how a space is made: below the doors, of stored facts, or of a header",
 }
 # Names that only an option of a command has, or an entity of a file's name in BIDS.
-OF_COMMANDS = {"atlas_labels", "subject_pattern"}
+OF_COMMANDS = {"atlas_labels", "dpi", "outlines", "overlay", "peaks", "subject_pattern"}
 
 
 def _calls(names: set[str]) -> Iterator[tuple[str, ast.Call]]:
