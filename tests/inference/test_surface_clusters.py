@@ -248,7 +248,9 @@ def test_an_area_of_zero_is_named() -> None:
     areas[7] = 0
     space = HemisphereSpace("left", 642, mesh=hemisphere("left").mesh, areas=areas)
     refuse_clusters(space, "stat_img", "is a map")
-    with pytest.raises(ValueError, match=r"the area of vertex 7, left, .* mm is 0 mm2, but every vertex"):
+    with pytest.raises(
+        ValueError, match=r"the area of vertex 7, left, .* mm is 0 mm2, but every vertex"
+    ):
         tabulate(space, smooth("left", 0), 1.0, two_sided=False, cluster_threshold=1)
     outside = np.arange(642) != 7
     assert space.restrict(outside).weights() is not None
