@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 
 from groupglm import SecondLevelModel
 from groupglm.engine.row_store import RowStore
-from groupglm.errors import GridMismatchError
+from groupglm.errors import GridMismatchError, ImageError
 
 SHAPE = (6, 6, 7)
 N = 9
@@ -149,6 +149,21 @@ def test_reprs_show_the_parameters(images: list[Any], mask: Any) -> None:
     model = SecondLevelModel(missing="zero").fit(images, design_matrix=DESIGN)
     assert "missing='zero'" in repr(model)
     assert "SecondLevelModel" in model._repr_html_()
+
+
+def test_no_image_is_read_to_show_a_model(images: list[Any], mask: Any, tmp_path: Path) -> None:
+    paths = []
+    for number, image in enumerate(images):
+        paths.append(tmp_path / f"{number}.nii.gz")
+        nib.save(image, paths[-1])
+    model = SecondLevelModel(mask_img=mask, minimize_memory=False)
+    model.fit(paths, design_matrix=DESIGN)
+    for path in paths:
+        path.unlink()
+    assert "27 voxels" in model._repr_html_()
+    assert "mask_img_" in dir(model)
+    with pytest.raises(ImageError, match=r"0\.nii\.gz"):
+        model.residuals_  # noqa: B018 - which would be read
 
 
 def test_the_repr_of_a_fitted_model_says_what_was_fitted(images: list[Any], mask: Any) -> None:

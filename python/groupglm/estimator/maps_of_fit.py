@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["MapsOfFit"]
 
 
+_READ_IMAGES = ("smoothness_", "residuals_", "predicted_")
+"""Attributes for which all images are read again."""
+
+
 class MapsOfFit:
     """What a fit holds, whatever the contrast.
 
@@ -36,6 +40,11 @@ class MapsOfFit:
     # Of the class that inherits from this one.
     _group: Any
     _fits: ModelFits
+
+    def __dir__(self) -> list[str]:
+        # Whoever lists attributes also asks for their values: scikit-learn does so when a notebook
+        # shows a model.
+        return [name for name in super().__dir__() if name not in _READ_IMAGES]
 
     @property
     def masker_(self) -> FittedMasker:
