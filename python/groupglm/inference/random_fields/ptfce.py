@@ -87,7 +87,7 @@ def ptfce(
     in the authors' program. As there, z is taken for a Gaussian field. Familywise error: the
     threshold is that of the map before it was enhanced, for instance by ``height_control="rft"``.
 
-    Time grows with the number of voxels above 1.3, times the heights: some 0.1 s for a map of the
+    Time grows with the number of voxels above 1.3, times the heights: some 0.2 s for a map of the
     brain in 2 mm. Memory: 40 bytes a voxel, and 8 bytes for each size of a cluster and height.
 
     References
