@@ -110,7 +110,7 @@ def test_sidecars_say_the_same_of_the_study(study: Path, tmp_path: Path) -> None
         wanted = common | (own if name.startswith("contrast-") else {})
         assert {key: facts.get(key) for key in wanted} == wanted, path
         assert facts["Description"]
-    assert len([path for path in written - alone if "contrast-" in path.name]) == 5 + 2 + 1 + 1
+    assert len([path for path in written - alone if "contrast-" in path.name]) == 5 + 2 + 1 + 1 + 2
     clusters = tmp_path / "fit" / "contrast-age_stat-z_desc-fpr0p01_clusters"
     columns = pd.read_csv(f"{clusters}.tsv", sep="\t").columns
     described = json.loads(Path(f"{clusters}.json").read_text())

@@ -118,7 +118,7 @@ def test_several_rows_of_a_subject(folder: Path) -> None:
     ("command", "options", "message"),
     [
         ("permute", ["--tfce"], "--tfce is given, but regions have no neighbours"),
-        ("permute", ["--cluster-p", "0.01"], "--cluster-p is 0.01, but regions of a table"),
+        ("permute", ["--cluster-p", "0.01"], "--cluster-p is 0.01, but regions have no neighbours"),
         ("fit", ["--fwhm", "6"], "--fwhm is given, but regions have no neighbours to smooth over"),
         ("fit", ["--model", "mixed"], "give the table of variances by --variances"),
         ("fit", ["--map-name", "a"], "--map-name has no effect with --table"),

@@ -370,7 +370,7 @@ def test_a_report_finds_in_rows_what_the_functions_find_in_images() -> None:
     assert finding.threshold == pytest.approx(threshold, rel=1e-6)
     np.testing.assert_allclose(finding.survivors, shown.data, rtol=1e-6)
     assert finding.survived
-    assert list(finding.table)[-1] == "Cluster Size (links)"
+    assert "Cluster Size (links)" in finding.table.columns
     assert finding.top.place in range(20, 28)
     assert finding.top.where == f"link {finding.top.place}"
     assert finding.peaks[0].place == finding.top.place

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from groupglm.errors import ArgumentError
 from groupglm.runtime.arguments import check_choice, real_number
@@ -148,6 +148,8 @@ def _of_f(f: NDArray[np.float64], k: float, v: float) -> NDArray[np.float64]:
 
         second = (v - 1) * x - (k - 1)
         third = (v - 1) * (v - 2) * x**2 - (2 * v * k - v - k - 1) * x + (k - 1) * (k - 2)
+        from scipy import stats
+
         return np.stack([stats.f.sf(f, k, v), scaled(1), scaled(2) * second, scaled(3) * third])
 
 
@@ -164,6 +166,8 @@ def _of_chi2(c: NDArray[np.float64], k: float) -> NDArray[np.float64]:
 
         second = x - (k - 1)
         third = x**2 - (2 * k - 1) * x + (k - 1) * (k - 2)
+        from scipy import stats
+
         return np.stack([stats.chi2.sf(c, k), scaled(1), scaled(2) * second, scaled(3) * third])
 
 
@@ -173,6 +177,8 @@ def tail_of(values: NDArray[np.float64], stat_type: FieldKind, df: Df) -> NDArra
     Shapes: `values` (...); returns `p` (...).
     """
     if isinstance(df, tuple):
+        from scipy import stats
+
         return np.asarray(stats.f.sf(values, *df))
     if df is None or (stat_type == "t" and math.isinf(df)):
         return np.asarray(special.ndtr(-values))
@@ -190,11 +196,15 @@ def statistic_at(z: NDArray[np.float64], stat_type: FieldKind, df: Df) -> NDArra
         return z
     p = special.ndtr(-np.minimum(z, _HIGHEST_Z))
     if isinstance(df, tuple) and math.isinf(df[1]):
+        from scipy import stats
+
         return np.asarray(stats.chi2.isf(p, df[0]) / df[0])
     if isinstance(df, tuple):
         return _f_at(p, *df)
     assert df is not None  # noqa: S101  (of the kinds that are left, each has some)
     if stat_type == "chi2":
+        from scipy import stats
+
         return np.asarray(stats.chi2.isf(p, df))
     one_tail = np.minimum(p, special.ndtr(z))  # t is symmetric, and its square an F
     return np.asarray(np.sign(z) * np.sqrt(_f_at(2 * one_tail, 1.0, df)))

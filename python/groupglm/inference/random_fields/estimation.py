@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from groupglm.errors import ArgumentError, warn_caller
 from groupglm.inference.random_fields.search_volume import lattice_resels
@@ -204,6 +204,8 @@ def _correlation(r: NDArray[np.float64], df: NDArray[np.float64], name: str) -> 
         )
     if excess(_LEAST_CORRELATION) >= 0:
         return _LEAST_CORRELATION
+    from scipy import optimize
+
     return float(optimize.brentq(excess, _LEAST_CORRELATION, highest, xtol=1e-14))
 
 

@@ -7,7 +7,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import optimize
 
 from groupglm.inference.random_fields.expected import Field
 from groupglm.inference.random_fields.p_values import checked_threshold, size_distribution
@@ -64,6 +63,8 @@ def peak_threshold(
     if excess(0.0) <= 0:
         return float(field.height_at(np.zeros(1))[0])
     # It falls from there on; below the turning point it counts as infinite.
+    from scipy import optimize
+
     z = optimize.brentq(excess, 0.0, _HIGHEST_Z, xtol=1e-12)
     return float(field.height_at(np.array([z]))[0])
 

@@ -150,8 +150,11 @@ class CiftiSpace(CompositeSpace):
         """Name a place: ``vertex 4012, CORTEX_LEFT``, ``(-9, -18, 6) mm, THALAMUS_LEFT``."""
         name, space, own = self._at(place)
         words, structure = space.describe_place(own), self._structures[place]
-        side = side_of(name)
-        return words.replace(f", {side}", f", {structure}", 1) if side else f"{words}, {structure}"
+        # Of a vertex the words have the side, which the structure tells too.
+        side = f", {side_of(name)}"
+        return (
+            words.replace(side, f", {structure}", 1) if side in words else f"{words}, {structure}"
+        )
 
     @property
     def _fill(self) -> float | None:
