@@ -73,6 +73,9 @@ def test_every_kernel_at_every_level(
             if name.endswith("sandwich_test"):
                 # Its degrees of freedom are near those that F needs at least, which are taken off.
                 tolerance *= 100
+            if "noncentral" in name:
+                # Roots, which are found to 1e-10 of themselves.
+                tolerance *= 100
             np.testing.assert_allclose(
                 value, expected, rtol=tolerance, atol=tolerance * size, err_msg=name
             )

@@ -51,7 +51,7 @@ def test_every_reference_becomes_an_entry_with_its_fields() -> None:
         where = (
             fields["journal"] if kind == "article" else fields.get("address", fields["publisher"])
         )
-        assert f". {where}" in reference  # no part of a title is taken for it
+        assert f". {where}".replace("\\&", "&") in reference  # no part of a title is taken for it
 
 
 def test_entries_of_one_author_and_year_have_keys_of_their_own() -> None:
