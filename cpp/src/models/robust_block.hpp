@@ -240,7 +240,7 @@ void RobustBlock<T>::iterate() {
         return each(std::integral_constant<Index, 0>{});
     }
   };
-  const Voxels squares = with_basis([this](auto r) { return residuals<decltype(r)::value>(); });
+  const Voxels squares = with_basis([&](auto r) { return residuals<decltype(r)::value>(); });
   const Voxels mad = robust_scale();
   for (Index lane = 0; lane < kBlock; ++lane) {
     if (iteration_[at(lane)] == kStart) {
@@ -254,7 +254,7 @@ void RobustBlock<T>::iterate() {
   for (Index lane = 0; lane < kBlock; ++lane) {
     if (iteration_[at(lane)] == kStart) inverse[lane] = 0.0;  // least squares: all weights are 1
   }
-  with_basis([this, &inverse](auto r) { weighted_sums<decltype(r)::value>(inverse); });
+  with_basis([&](auto r) { weighted_sums<decltype(r)::value>(inverse); });
   settle(squares);
 }
 
