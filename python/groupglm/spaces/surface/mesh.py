@@ -199,6 +199,10 @@ class Mesh:
         volume V and its area A: 36 pi V^2 / A^3 is one for a sphere, and small where there are
         folds.
         """
+        return self._look
+
+    @cached_property
+    def _look(self) -> str | None:
         declared = "".join(letter for letter in self.declared.lower() if letter.isalpha())
         if declared in _REAL:
             return None
