@@ -96,8 +96,22 @@ def test_wrong_options_are_refused(
     assert message in " ".join(result.output.split())
 
 
-def test_what_a_model_does_not_define_is_refused(study: Path, tmp_path: Path) -> None:
-    more = ("--model", "unequal", "--variance-groups", "group", "--effect-sizes", "partial_r")
-    result = fit(study, tmp_path / "out", *more)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--model", "unequal", "--variance-groups", "group", "--effect-sizes", "partial_r"),
+            "'partial_r' is not defined for the model 'unequal variances'",
+        ),
+        (("--model", "robust", "--effect-sizes", "ci,cohen_d"), "take 'ci', or fit the model"),
+        (("--model", "robust", "--bayes-factor"), "'log_bayes_factor' is not defined"),
+        (("--model", "robust", "--equivalence", "-0.3:0.3:d"), "units of the data, without :d"),
+    ],
+)
+def test_what_a_model_does_not_define_is_refused_before_the_maps_are_read(
+    study: Path, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    result = fit(study, tmp_path / "out", *options)
     assert result.exit_code == 1
-    assert "'partial_r' is not defined for the model 'unequal variances'" in result.output
+    assert message in " ".join(result.output.split())
+    assert not list((tmp_path / "out").rglob("*.nii.gz"))

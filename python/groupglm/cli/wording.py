@@ -74,7 +74,7 @@ _OF_COMMAND = {
         "n_bootstraps": "--n-bootstraps",
         "units": "--level",
     },
-    "fit": {"n_perm": "--permute", "threshold": "--cluster-p"},
+    "fit": {"n_perm": "--permute", "threshold": "--cluster-p", "units": "--equivalence"},
     "permute": {"threshold": "--cluster-p"},
     "plot": {
         "bg_img": "--background",

@@ -6,9 +6,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from groupglm.errors import ArgumentError
+from groupglm.messages import either
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from groupglm.models.base import Model
 
 __all__ = [
     "OF_LEAST_SQUARES",
@@ -21,8 +26,10 @@ __all__ = [
     "OF_Z",
     "UNKNOWN",
     "EffectSizeRules",
-    "HasEffectSizes",
     "Standardises",
+    "refuse_undefined",
+    "refuse_units_of_d",
+    "rules_of",
 ]
 
 
@@ -50,13 +57,40 @@ class EffectSizeRules:
 
 
 @runtime_checkable
-class HasEffectSizes(Protocol):
-    """What the fits of models that say something of effect sizes have."""
+class _HasRules(Protocol):
+    """What models have that say something of effect sizes."""
 
     @property
     def effect_size_rules(self) -> EffectSizeRules:
         """Which effect sizes the model defines."""
         ...
+
+
+def rules_of(model: Model) -> EffectSizeRules:
+    """Return which effect sizes a model defines."""
+    return model.effect_size_rules if isinstance(model, _HasRules) else UNKNOWN
+
+
+def refuse_undefined(model: Model, output: str) -> None:
+    """Refuse an output of `compute_contrast` that the model does not define."""
+    family = output.partition("_ci_")[0].replace("partial_r2", "partial_r")
+    why = getattr(rules_of(model), family, "")
+    if why:
+        raise ArgumentError.about(
+            "output_type", f"{output!r} is not defined for the model {model.kind!r}: " + why
+        )
+
+
+def refuse_units_of_d(model: Model) -> None:
+    """Refuse bounds of equivalence in units of Cohen's d if the model defines none."""
+    why = rules_of(model).cohen_d
+    if why:
+        raise ArgumentError.about(
+            "units",
+            f"bounds in units of Cohen's d need a d, which the model {model.kind!r} does not "
+            "define: " + why,
+            "give the bounds in units of the data" + either(", units='effect'", ", without :d"),
+        )
 
 
 @runtime_checkable
@@ -68,13 +102,14 @@ class Standardises(Protocol):
         ...
 
 
+_INTERVAL = either("'ci_low' and 'ci_high'", "'ci'")
 _ONE_VARIANCE = (
     "the JZS Bayes factor is defined for one residual variance, which least squares alone "
     "estimates; fit the model 'ols' for it"
 )
 _KNOWN = (
     "its test is z: it takes the variances of the images as known, and estimates no standard "
-    "deviation of subjects; take 'ci_low' and 'ci_high', or fit mixed effects with a test by t"
+    "deviation of subjects; take " + _INTERVAL + ", or fit mixed effects with a test by t"
 )
 _OF_SUBJECTS = (
     "images of a subject are not independent, but their residuals would be flipped one by one; fit "
@@ -86,7 +121,7 @@ _BY_SUM = (
 )
 
 UNKNOWN = EffectSizeRules(
-    *("the model does not say how it is defined; take 'ci_low' and 'ci_high'",) * 4,
+    *("the model does not say how it is defined; take " + _INTERVAL,) * 4,
     confidence_sets="the model does not say how; fit the model 'ols'",
 )
 
@@ -158,20 +193,22 @@ OF_REPEATED = EffectSizeRules(
 
 _NO_VARIANCE = (
     "a sandwich of subjects assumes no common variance of images, so that nothing is there to "
-    "divide by; take 'ci_low' and 'ci_high', or a random intercept"
+    "divide by; take " + _INTERVAL + ", or a random intercept"
 )
 OF_SANDWICH = EffectSizeRules(_NO_VARIANCE, _NO_VARIANCE, _NO_VARIANCE, _ONE_VARIANCE, _OF_SUBJECTS)
 
 _NO_SD = (
     "the scale of robust regression tells how precise its coefficients are, and is no standard "
-    "deviation of the images, of which it counts some less; take 'ci_low' and 'ci_high', or fit "
-    "the model 'ols'"
+    "deviation of the images, of which it counts some less; take "
+    + _INTERVAL
+    + ", or fit the model 'ols'"
 )
 OF_ROBUST = EffectSizeRules(
     _NO_SD,
     _NO_SD,
     "it is a share of a sum of squares, which robust regression does not make smallest; take "
-    "'ci_low' and 'ci_high', or fit the model 'ols'",
+    + _INTERVAL
+    + ", or fit the model 'ols'",
     _ONE_VARIANCE,
     "the residuals of images that it does not count would be flipped too; fit the model 'ols'",
 )

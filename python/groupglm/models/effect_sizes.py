@@ -12,7 +12,7 @@ from scipy import special
 
 from groupglm import _core
 from groupglm.errors import ArgumentError
-from groupglm.models.effect_size_rules import UNKNOWN, EffectSizeRules, HasEffectSizes, Standardises
+from groupglm.models.effect_size_rules import Standardises, refuse_undefined, rules_of
 from groupglm.runtime.arguments import real_number
 
 if TYPE_CHECKING:
@@ -129,18 +129,7 @@ class EffectSizes:
                 f"{name!r} is not defined for an F contrast, which has no sign",
                 "take 'partial_r2', or a contrast of one row for t",
             )
-        family = name.partition("_ci_")[0].replace("partial_r2", "partial_r")
-        why = getattr(self.rules, family, "")
-        if why:
-            raise ArgumentError.about(
-                "output_type",
-                f"{name!r} is not defined for the model {self.fit.model.kind!r}: {why}",
-            )
-
-    @property
-    def rules(self) -> EffectSizeRules:
-        """Which effect sizes the model defines."""
-        return self.fit.effect_size_rules if isinstance(self.fit, HasEffectSizes) else UNKNOWN
+        refuse_undefined(self.fit.model, name)
 
     @cached_property
     def interval(self) -> tuple[Floats, Floats]:
@@ -312,7 +301,7 @@ def at_places(
     sizes = EffectSizes(own, values, own.contrast(values, stat_type="t"), confidence)
     columns = {"effect": sizes.result.effect_size}
     columns |= {f"effect_{end}": sizes.row(end) for end in ("ci_low", "ci_high")}
-    if not sizes.rules.cohen_d:
+    if not rules_of(fit.model).cohen_d:
         names = ("cohen_d", "cohen_d_ci_low", "cohen_d_ci_high")
         columns |= dict(zip(names, sizes.cohen_d, strict=True))
     return pd.DataFrame(columns)

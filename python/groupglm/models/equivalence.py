@@ -10,6 +10,7 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.errors import ArgumentError, ArgumentTypeError, shown
+from groupglm.models.effect_size_rules import refuse_units_of_d
 from groupglm.models.effect_sizes import EffectSizes
 from groupglm.runtime.arguments import check_choice, real_number
 
@@ -128,14 +129,7 @@ def equivalence_of(sizes: EffectSizes, bounds: Bounds) -> Equivalence:
             for sign, bound in ((1.0, bounds.low), (-1.0, bounds.high))
         )
     else:
-        why = sizes.rules.cohen_d
-        if why:
-            raise ArgumentError.about(
-                "units",
-                f"bounds in units of Cohen's d need a d, which the model {fit.model.kind!r} does "
-                f"not define: {why}",
-                "give the bounds in units of the data, units='effect'",
-            )
+        refuse_units_of_d(fit.model)
         above, below = (
             np.maximum(0.0, tail)
             for tail in (

@@ -54,6 +54,11 @@ class FixedEffects:
     rows_per_image: ClassVar[int] = 2
     keeps_rows: ClassVar[bool] = False
 
+    @property
+    def effect_size_rules(self) -> EffectSizeRules:
+        """Which effect sizes the model defines."""
+        return OF_Z
+
     def settings(self) -> dict[str, Any]:
         """Return no settings.
 
@@ -274,11 +279,6 @@ class FixedFit(WeightedFit):
             "q": lambda: self.q,
             "q_p_value": lambda: self.q_p_value,
         }
-
-    @property
-    def effect_size_rules(self) -> EffectSizeRules:
-        """Which effect sizes the model defines."""
-        return OF_Z
 
     def words(self) -> Words:
         """Return how a report speaks of the method.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from groupglm.errors import ArgumentError, ArgumentTypeError, shown
+from groupglm.models.effect_size_rules import OF_MIXED, OF_Z, EffectSizeRules
 from groupglm.models.fixed import FixedFit, FixedPlan
 from groupglm.models.mixed_fit import Heterogeneity, MixedFit, check_heterogeneity
 from groupglm.models.mixed_words import ESTIMATORS, TESTS
@@ -149,6 +150,11 @@ class MixedEffects:
         Not with fixed effects' weights, `tau2` of 0.
         """
         return self.tau2 != 0
+
+    @property
+    def effect_size_rules(self) -> EffectSizeRules:
+        """Which effect sizes the model defines."""
+        return OF_Z if self.test == "z" else OF_MIXED
 
     def settings(self) -> dict[str, Any]:
         """Return the settings by name.

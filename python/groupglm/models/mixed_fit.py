@@ -11,7 +11,6 @@ import numpy as np
 
 from groupglm.models.base import Model, by_arrays
 from groupglm.models.contrast_result import ContrastResult
-from groupglm.models.effect_size_rules import OF_MIXED, OF_Z, EffectSizeRules
 from groupglm.models.fixed import FixedFit
 from groupglm.models.image_shares import PRESENT
 from groupglm.models.mixed_words import estimator_in_short, words_of_mixed
@@ -320,11 +319,6 @@ class MixedFit(FixedFit):
                 n_present=self._state.counts[PRESENT].copy(),
             )
         return super().arrays() | known.arrays()
-
-    @property
-    def effect_size_rules(self) -> EffectSizeRules:
-        """Which effect sizes the model defines."""
-        return OF_Z if self.model.test == "z" else OF_MIXED
 
     def standardiser(self, contrast: Floats) -> Floats:
         """Return what Cohen's d divides by: the root of tau2 and the typical variance of an image.

@@ -16,7 +16,6 @@ from groupglm.models.arguments import (
 )
 from groupglm.models.base import by_arrays
 from groupglm.models.contrast_result import ContrastResult
-from groupglm.models.effect_size_rules import OF_REPEATED, EffectSizeRules
 from groupglm.models.fitted_values import FittedValues
 from groupglm.models.repeated_words import words_of_nested
 from groupglm.runtime.array_archives import check_type
@@ -382,11 +381,6 @@ class NestedFit(FittedValues):
         found = self._found
         own = (found.numbers, found.counts, found.mean, found.places, found.projectors)
         return dict(zip(_TYPES, own, strict=True))
-
-    @property
-    def effect_size_rules(self) -> EffectSizeRules:
-        """Which effect sizes the model defines."""
-        return OF_REPEATED
 
     def words(self) -> Words:
         """Return how a report speaks of the method.

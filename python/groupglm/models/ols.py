@@ -15,6 +15,7 @@ from groupglm.design.repeated_subjects import refuse_repeated_subjects
 from groupglm.errors import ArgumentError, RankDeficientWarning, renamed, warn_caller
 from groupglm.models.array_rows import ArrayRows
 from groupglm.models.base import AsGiven, fill
+from groupglm.models.effect_size_rules import OF_LEAST_SQUARES, EffectSizeRules
 from groupglm.models.results import OlsFit
 from groupglm.runtime.arguments import real_array, whole_number
 from groupglm.runtime.array_archives import check_type
@@ -201,6 +202,11 @@ class Ols:
     beside: ClassVar[tuple[str, ...]] = ()
     rows_per_image: ClassVar[int] = 1
     keeps_rows: ClassVar[bool] = False
+
+    @property
+    def effect_size_rules(self) -> EffectSizeRules:
+        """Which effect sizes the model defines."""
+        return OF_LEAST_SQUARES
 
     def settings(self) -> dict[str, Any]:
         """Return no settings."""

@@ -17,7 +17,6 @@ from groupglm.models.arguments import (
 )
 from groupglm.models.base import by_arrays
 from groupglm.models.contrast_result import ContrastResult
-from groupglm.models.effect_size_rules import OF_REPEATED, EffectSizeRules
 from groupglm.models.fitted_values import FittedValues
 from groupglm.models.repeated_words import words_of_random_intercept
 from groupglm.runtime.naming import listed
@@ -282,11 +281,6 @@ class RandomInterceptFit(FittedValues):
                 if array.size:
                     found[f"{prefix}_{name}"] = array
         return found
-
-    @property
-    def effect_size_rules(self) -> EffectSizeRules:
-        """Which effect sizes the model defines."""
-        return OF_REPEATED
 
     def words(self) -> Words:
         """Return how a report speaks of the method.

@@ -11,6 +11,7 @@ import numpy as np
 
 from groupglm.errors import ArgumentError, shown
 from groupglm.messages import argument
+from groupglm.models.effect_size_rules import OF_REPEATED, OF_SANDWICH, EffectSizeRules
 from groupglm.models.subject_rows import SubjectRows, subject_rows
 from groupglm.runtime.arguments import check_choice
 from groupglm.runtime.naming import counted
@@ -236,6 +237,11 @@ class RepeatedMeasures:
     def keeps_rows(self) -> bool:
         """Whether the rows are needed once more, because the states do not say enough."""
         return self.covariance != "random intercept"
+
+    @property
+    def effect_size_rules(self) -> EffectSizeRules:
+        """Which effect sizes the model defines."""
+        return OF_SANDWICH if self.covariance == "sandwich" else OF_REPEATED
 
     def settings(self) -> dict[str, Any]:
         """Return the settings by name.

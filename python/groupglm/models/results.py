@@ -18,7 +18,6 @@ from groupglm.models.arguments import (
     refuse,
 )
 from groupglm.models.contrast_result import ContrastResult
-from groupglm.models.effect_size_rules import OF_LEAST_SQUARES, EffectSizeRules
 from groupglm.models.words import Words
 from groupglm.runtime.naming import listed
 from groupglm.runtime.rounding import span
@@ -366,11 +365,6 @@ class OlsFit:
         if not len(own["exponent"]):
             del own["exponent"]
         return own
-
-    @property
-    def effect_size_rules(self) -> EffectSizeRules:
-        """Which effect sizes the model defines."""
-        return OF_LEAST_SQUARES
 
     def words(self) -> Words:
         """Return how a report speaks of the method.

@@ -13,6 +13,7 @@ from groupglm import _core
 from groupglm.errors import ArgumentError, ArgumentTypeError, shown, warn_caller
 from groupglm.messages import argument
 from groupglm.models.base import AsGiven
+from groupglm.models.effect_size_rules import OF_ROBUST, EffectSizeRules
 from groupglm.models.ols import OLS, OlsPlan, checked_design
 from groupglm.models.robust_fit import RobustFit, tuning_of
 from groupglm.models.robust_places import RobustPlaces, load_places
@@ -132,6 +133,11 @@ class Robust:
                 f"a finite number above 0, such as {TUNING[self.weights]} (the default)",
             )
         object.__setattr__(self, "tuning", value)
+
+    @property
+    def effect_size_rules(self) -> EffectSizeRules:
+        """Which effect sizes the model defines."""
+        return OF_ROBUST
 
     def settings(self) -> dict[str, Any]:
         """Return the settings by name.

@@ -11,7 +11,6 @@ import numpy as np
 from groupglm import _core
 from groupglm.models.arguments import check_data
 from groupglm.models.base import Model, by_arrays
-from groupglm.models.effect_size_rules import OF_ROBUST, EffectSizeRules
 from groupglm.models.robust_places import WEIGHT_UNIT, RobustPlaces
 from groupglm.models.robust_words import TUNING, words_of_robust
 from groupglm.runtime.naming import listed
@@ -314,11 +313,6 @@ class RobustFit:
             in units of 2^-32, at how many places it is below a half, and how many places it has.
         """
         return self._ols.arrays() | self._places.arrays() | {"weight_totals": self._totals}
-
-    @property
-    def effect_size_rules(self) -> EffectSizeRules:
-        """Which effect sizes the model defines: the interval of the effect alone."""
-        return OF_ROBUST
 
     def words(self) -> Words:
         """Return how a report speaks of the method.

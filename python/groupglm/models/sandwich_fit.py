@@ -14,7 +14,6 @@ from groupglm.errors import ArgumentError, warn_caller
 from groupglm.models.arguments import StatType, check_contrast, choose_stat_type, refuse
 from groupglm.models.base import by_arrays
 from groupglm.models.contrast_result import ContrastResult
-from groupglm.models.effect_size_rules import OF_SANDWICH, EffectSizeRules
 from groupglm.models.sandwich_blocks import numbers_present
 from groupglm.models.sandwich_sums import SandwichSums
 from groupglm.models.sandwich_words import words_of_sandwich
@@ -382,11 +381,6 @@ class SandwichFit:
             and, if the estimator has them, "fourth" and "projected", as in `SandwichSums`.
         """
         return self._ols.arrays() | {"basis": self._blocks.basis} | self._sums.arrays()
-
-    @property
-    def effect_size_rules(self) -> EffectSizeRules:
-        """Which effect sizes the model defines."""
-        return OF_SANDWICH
 
     def words(self) -> Words:
         """Return how a report speaks of the method.

@@ -12,6 +12,7 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.models.base import AsGiven
+from groupglm.models.effect_size_rules import OF_UNEQUAL, EffectSizeRules
 from groupglm.models.ols import OLS, OlsAccumulator, OlsPlan
 from groupglm.models.unequal_fit import UnequalFit
 from groupglm.models.variance_groups import GroupDesign, design_groups, group_designs
@@ -100,6 +101,11 @@ class UnequalVariances:
 
     def __hash__(self) -> int:
         return hash(str(self.settings()))
+
+    @property
+    def effect_size_rules(self) -> EffectSizeRules:
+        """Which effect sizes the model defines."""
+        return OF_UNEQUAL
 
     def settings(self) -> dict[str, Any]:
         """Return the settings by name.

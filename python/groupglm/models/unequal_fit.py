@@ -18,7 +18,6 @@ from groupglm.models.arguments import (
 )
 from groupglm.models.base import by_arrays
 from groupglm.models.contrast_result import ContrastResult
-from groupglm.models.effect_size_rules import OF_UNEQUAL, EffectSizeRules
 from groupglm.models.fitted_values import FittedValues
 from groupglm.models.results import OlsFit
 from groupglm.models.variance_groups import GroupDesign, mean_of_groups, split_contrast
@@ -279,11 +278,6 @@ class UnequalFit(FittedValues):
             for number, fit in enumerate(self._fits)
             for name, array in fit.arrays().items()
         }
-
-    @property
-    def effect_size_rules(self) -> EffectSizeRules:
-        """Which effect sizes the model defines."""
-        return OF_UNEQUAL
 
     def standardiser(self, contrast: Floats) -> Floats:
         """Return what Cohen's d divides by: the root of the mean of the groups' variances.

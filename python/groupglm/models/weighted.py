@@ -11,6 +11,7 @@ import numpy as np
 from groupglm import _core
 from groupglm.errors import ArgumentError, ArgumentTypeError
 from groupglm.models.base import AsGiven
+from groupglm.models.effect_size_rules import OF_LEAST_SQUARES, OF_WEIGHTS, EffectSizeRules
 from groupglm.models.ols import checked_design, design_of_parts
 from groupglm.models.weighted_fit import WeightedFit, state_of_parts
 from groupglm.runtime.array_archives import check_type
@@ -144,6 +145,11 @@ class Weighted:
     def rows_per_image(self) -> int:
         """Number of rows of one image."""
         return 1 + len(self.beside)
+
+    @property
+    def effect_size_rules(self) -> EffectSizeRules:
+        """Which effect sizes the model defines."""
+        return OF_WEIGHTS if self.weights else OF_LEAST_SQUARES
 
     def settings(self) -> dict[str, Any]:
         """Return the settings by name."""

@@ -19,7 +19,6 @@ from groupglm.models.arguments import (
     refuse,
 )
 from groupglm.models.contrast_result import ContrastResult
-from groupglm.models.effect_size_rules import OF_LEAST_SQUARES, OF_WEIGHTS, EffectSizeRules
 from groupglm.models.image_shares import PRESENT, TOTAL, ImageShares
 from groupglm.models.number_range import (
     refuse_squares_beyond_double,
@@ -367,11 +366,6 @@ class WeightedFit(ImageShares):
         own = {"slots": slots, "sums": sums, "counts": counts}
         means = self.X[:, self._design.n_columns :]
         return own | {"covariate_means": means} if self.n_covariates else own
-
-    @property
-    def effect_size_rules(self) -> EffectSizeRules:
-        """Which effect sizes the model defines."""
-        return OF_WEIGHTS if "weight" in self.model.beside else OF_LEAST_SQUARES
 
     def words(self) -> Words:
         """Return how a report speaks of the method.

@@ -6,10 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.results.names import name_contrast
+from groupglm.models.effect_size_rules import refuse_undefined, refuse_units_of_d
 from groupglm.models.effect_sizes import PRIOR_SCALES
 from groupglm.spaces.statistic import KINDS, OUTPUTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from groupglm.cli.journal import Journal
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
     from groupglm.cli.results.names import Contrast
     from groupglm.cli.results.study_results import Outputs
     from groupglm.cli.steps.estimation import Estimate
+    from groupglm.models.base import Model
 
-__all__ = ["effect_paths", "write_effects"]
+__all__ = ["check_effects", "effect_paths", "write_effects"]
 
 _CONFIDENCE = 0.95
 _PRIORS = {
@@ -37,6 +40,15 @@ def effect_paths(outputs: Outputs, contrast: Contrast, options: EffectOptions) -
         paths["p_value"] = outputs.image_path(contrast, "p_desc-equivalence")
         paths["decision"] = outputs.image_path(contrast, "decision_desc-equivalence")
     return paths
+
+
+def check_effects(model: Model, contrasts: Sequence[Contrast], options: EffectOptions) -> None:
+    """Refuse, before the long work, effect sizes that the model does not define."""
+    for contrast in contrasts:
+        for name in options.outputs_of(contrast.stat_type):
+            refuse_undefined(model, name)
+    if options.equivalence is not None and options.equivalence.units == "cohen_d":
+        refuse_units_of_d(model)
 
 
 def write_effects(

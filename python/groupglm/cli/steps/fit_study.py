@@ -23,7 +23,7 @@ from groupglm.cli.results.records import Target
 from groupglm.cli.results.removal import contradicting, remove
 from groupglm.cli.results.study_results import Outputs
 from groupglm.cli.steps.corrections import Rule, correct_contrast
-from groupglm.cli.steps.effect_maps import effect_paths, write_effects
+from groupglm.cli.steps.effect_maps import check_effects, effect_paths, write_effects
 from groupglm.cli.steps.estimation import Estimate, Reading, write_common
 from groupglm.cli.steps.permutation_tests import (
     Permutations,
@@ -120,6 +120,7 @@ def claimed_fit(study: Study, settings: Settings) -> Iterator[None]:
     """Hold the place of a study's results; refuse a study that cannot be fitted or loses a file."""
     if settings.permutations is not None:
         check_permutable(study.contrasts)
+    check_effects(study.model, study.contrasts, settings.how.effects)
     outputs = settings.reading.outputs(study)
     with claimed_study(
         study,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from groupglm.cli.options.visits import Visit
     from groupglm.estimator.group_model import GroupModel
     from groupglm.inputs.matching import Matched
+    from groupglm.models.base import Model
 
 __all__ = [
     "Study",
@@ -64,7 +65,9 @@ class Study:
     origin : mapping
         The facts about the maps' origin in its sidecars.
     group_model : GroupModelOptions
-        The model that is fitted.
+        The options of the model.
+    model : Model
+        The model that is fitted, which takes the maps beside too.
     beside : BesideMaps
         The maps that the model takes beside those of the subjects.
     groups : mapping of str to str, or None
@@ -82,6 +85,7 @@ class Study:
     rank: int
     df_residual: int
     contrasts: list[Contrast]
+    model: Model
     left_out: tuple[str, ...]
     names: Names
     levels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -273,6 +277,7 @@ def make_study(
         rank=plan.rank,
         df_residual=len(design) - plan.rank,
         contrasts=contrasts,
+        model=model,
         left_out=(*left_out, *matched.left_out),
         group_model=group_model,
         beside=beside.of(list(matched.maps)),

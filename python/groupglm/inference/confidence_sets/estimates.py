@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.errors import ArgumentError
-from groupglm.models.effect_size_rules import UNKNOWN, HasEffectSizes, Standardises
+from groupglm.models.effect_size_rules import Standardises, rules_of
 from groupglm.models.effect_sizes import hedges_correction
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Deviations:
 def check_model(group: FittedGroup, units: Units) -> None:
     """Refuse a model whose residuals do not tell how its estimate varies."""
     fit = group.result
-    rules = fit.effect_size_rules if isinstance(fit, HasEffectSizes) else UNKNOWN
+    rules = rules_of(fit.model)
     if rules.confidence_sets:
         raise ArgumentError.about(
             "model",
