@@ -11,11 +11,11 @@ import click
 from groupglm.cli.journal import Journal
 from groupglm.cli.options.common import seed as seed_option
 from groupglm.cli.options.confidence_sets import SETS_OPTIONS, SetsOptions
+from groupglm.cli.options.giving import giving
 from groupglm.cli.options.group_model import GroupModelOptions
 from groupglm.cli.options.study import (
     StudyOptions,
     check_zero_option,
-    giving,
     missing_option,
     study_options,
     target_affine_option,

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from groupglm.cli.options.geometry import MASK
+from groupglm.cli.options.giving import giving
 from groupglm.cli.options.paths import FILE, expand
 from groupglm.cli.results.provenance import fingerprint
 from groupglm.spaces.map_files import MapFiles
@@ -27,8 +27,6 @@ __all__ = [
     "small_volume_given",
     "small_volume_option",
 ]
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class _Atlas(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -99,12 +97,7 @@ of_atlas = (
     ),
 )
 
-
-def atlas_options(command: Command) -> Command:
-    """Add the options of the atlas to a command."""
-    for option in reversed(of_atlas):
-        command = option(command)
-    return command
+atlas_options = giving(of_atlas)
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from groupglm.cli.options.giving import giving
 from groupglm.cli.options.paths import FILE, expand
 from groupglm.spaces.map_files import MapFiles, files_of_map, group_files, whole_of
 
@@ -29,8 +29,6 @@ __all__ = [
     "of_geometry",
     "surfaces_option",
 ]
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 _NONE = "none"
 _SIDES = ("left", "right")
@@ -157,12 +155,7 @@ of_geometry = (
     ),
 )
 
-
-def geometry_options(command: Command) -> Command:
-    """Add the options of the meshes to a command."""
-    for option in reversed(of_geometry):
-        command = option(command)
-    return command
+geometry_options = giving(of_geometry)
 
 
 def geometry_of(surfaces: SidePair | None, areas: SidePair | None) -> Geometry:

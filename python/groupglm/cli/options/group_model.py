@@ -6,10 +6,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from groupglm.cli.options.giving import Command, giving
 from groupglm.cli.options.repeated_measures import RepeatedOptions, of_repeated
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MODELS", "TESTS", "GroupModelOptions", "bids_model_options", "model_options"]
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 MODELS = {
     "ols": "ols",
@@ -167,19 +167,10 @@ _NOT_OF_BIDS = tuple(
 )
 
 
-def _giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
-    def give(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return give
-
-
-model_options = _giving(
+model_options = giving(
     (_model("--model", "--group-model"), *_BESIDE, *_OF_MIXED, *_OF_ROBUST, *of_repeated)
 )
-bids_model_options = _giving(
+bids_model_options = giving(
     (_model("--group-model"), *_OF_MIXED, *_OF_ROBUST, *of_repeated, *_NOT_OF_BIDS)
 )
 

@@ -4,23 +4,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from groupglm.cli.options.common import background
 from groupglm.cli.options.geometry import MAP
+from groupglm.cli.options.giving import giving
 from groupglm.cli.options.paths import FILE
 
 if TYPE_CHECKING:
     from groupglm.plotting.sheet.asked import Asked, Peaks
 
 __all__ = ["MOST_MAPS", "Picture", "map_names", "picture_options", "title", "view_threshold"]
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 _LEAST_DPI, _MOST_DPI = 30, 1200
 _KINDS = ("slices", "glass", "surface")
@@ -80,7 +78,7 @@ view_threshold = click.option(
     "zero.",
 )
 title = click.option("--title", help="Heading of the picture or page.")
-of_pictures = (
+_OF_PICTURES = (
     click.option(
         "--kind",
         type=click.Choice(_KINDS),
@@ -137,13 +135,7 @@ of_pictures = (
         help="Pixels per inch.",
     ),
 )
-
-
-def picture_options(command: Command) -> Command:
-    """Add the options of pictures to a command."""
-    for option in reversed(of_pictures):
-        command = option(command)
-    return command
+picture_options = giving(_OF_PICTURES)
 
 
 @dataclass(frozen=True)

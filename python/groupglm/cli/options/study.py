@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,6 +29,7 @@ from groupglm.cli.options.common import (
 from groupglm.cli.options.corrections import Correction, correct
 from groupglm.cli.options.effect_sizes import EFFECT_OPTIONS, EffectOptions
 from groupglm.cli.options.geometry import MASK, SidePair, mesh_files, of_geometry
+from groupglm.cli.options.giving import Command, giving
 from groupglm.cli.options.group_model import GroupModelOptions, model_options
 from groupglm.cli.options.paths import FILE, TO_FOLDER
 
@@ -46,15 +46,12 @@ __all__ = [
     "StudyOptions",
     "check_zero_option",
     "fit_options",
-    "giving",
     "missing_option",
     "run_options",
     "study_options",
     "target_affine_option",
     "zero_is_missing_option",
 ]
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 _NO_DESIGN = (
@@ -175,17 +172,6 @@ _FIT = (
     click.option("--report", is_flag=True, help="Write a page with all of it too."),
     background,
 )
-
-
-def giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
-    """Return a decorator that adds options to a command, in the order of its help."""
-
-    def give(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return give
 
 
 run_options = giving(_RUN)

@@ -71,10 +71,9 @@ def _targets(record: Path, found: Mapping[str, Any], outputs: Outputs) -> Iterat
         for what in ("clusters", "regions"):
             yield Target.of(record.with_name(f"{stem}_{what}.tsv"))
     if "Permutation" in found:
-        beginning = f"{outputs.names.prefix}contrast-{_label(record, outputs)}"
-        for what in ("clusters", "regions"):
-            yield Target.of(record.with_name(f"{beginning}_desc-permutation_{what}.tsv"))
-        yield PermutationTarget.of(record.with_name(f"{beginning}_permutations.npz"))
+        label = _label(record, outputs)
+        yield from map(Target.of, outputs.permutation_tables(label).values())
+        yield PermutationTarget.of(outputs.permutation_state(label))
     yield Target.of(map_of(record))
 
 

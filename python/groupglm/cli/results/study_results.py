@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Outputs", "is_of_study"]
 
 _KINDS = {"effect": "effect_size", "variance": "effect_variance", "z": "z_score", "p": "p_value"}
+_TABULATED = ("clusters", "regions")
 _MEANING = {
     "effect": "effect size, in the units of the maps",
     "variance": "variance of the effect, or for F the residual variance",
@@ -79,7 +80,18 @@ class Outputs:
 
     def contrast_path(self, contrast: Contrast, ending: str) -> Path:
         """Return a file of a contrast, such as the one that ends in ``_permutations.npz``."""
-        return self.folder / f"{self.names.prefix}contrast-{contrast.label}_{ending}"
+        return self._path(contrast.label, ending)
+
+    def _path(self, label: str, ending: str) -> Path:
+        return self.folder / f"{self.names.prefix}contrast-{label}_{ending}"
+
+    def permutation_tables(self, label: str) -> dict[str, Path]:
+        """Return the table of a permutation test by what it is of: clusters, or regions."""
+        return {what: self._path(label, f"desc-permutation_{what}.tsv") for what in _TABULATED}
+
+    def permutation_state(self, label: str) -> Path:
+        """Return the file from which the permutations of a contrast continue."""
+        return self._path(label, "permutations.npz")
 
     def image_path(self, contrast: Contrast, kind: str) -> Path:
         """Return the file of one map of a contrast."""

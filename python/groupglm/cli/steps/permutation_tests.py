@@ -131,7 +131,10 @@ def permutation_targets(
     for contrast in contrasts:
         paths = [_path(outputs, contrast, name) for name in _names(contrast, how)]
         paths.append(table_path(outputs, contrast))
-        targets += [*map(Target.of, paths), PermutationTarget.of(_state(outputs, contrast))]
+        targets += [
+            *map(Target.of, paths),
+            PermutationTarget.of(outputs.permutation_state(contrast.label)),
+        ]
     return targets
 
 
@@ -169,7 +172,7 @@ def permute_contrast(
         said["Atlas"] = how.atlas.facts()
     table = table_path(outputs, contrast)
     wanted = [*paths.values(), *([table] if has_table(paths.values()) else [])]
-    progress = _state(outputs, contrast)
+    progress = outputs.permutation_state(contrast.label)
     if options.overwrite:
         progress.unlink(missing_ok=True)
     what = f"permutations of {contrast.name!r}"
@@ -306,11 +309,6 @@ def _path(outputs: Outputs, contrast: Contrast, name: str) -> Path:
         own = name.removeprefix(PREFIX)
         kind = f"logp_desc-max{own[:1].upper()}{own[1:]}"
     return outputs.image_path(contrast, kind)
-
-
-def _state(outputs: Outputs, contrast: Contrast) -> Path:
-    """Return the file from which permutations continue."""
-    return outputs.contrast_path(contrast, "permutations.npz")
 
 
 def _permute(

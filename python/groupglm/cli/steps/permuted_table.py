@@ -34,7 +34,7 @@ def table_path(outputs: Outputs, contrast: Contrast) -> Path:
     """Return the file of the table of clusters, or of regions."""
     is_of_regions = kind_of(outputs.image_path(contrast, "z")).unit == "regions"
     what = "regions" if is_of_regions else "clusters"
-    return outputs.contrast_path(contrast, f"desc-permutation_{what}.tsv")
+    return outputs.permutation_tables(contrast.label)[what]
 
 
 def has_table(paths: Iterable[Path]) -> bool:
