@@ -125,6 +125,79 @@ def test_another_grid_is_refused_unless_the_nearest_voxel_is_asked_for() -> None
         groupglm.load_atlas(volume(data), resample=wrong)
 
 
+def probabilities(shape: tuple[int, ...], n_regions: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Percentages of regions, zero at some places, with some pairs that are the same."""
+    found = np.random.default_rng(seed).integers(0, 100 // n_regions, (*shape, n_regions))
+    found[0], found[1, ..., 1] = 0, found[1, ..., 0]
+    return found.astype(np.uint8)
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii"])
+def test_an_atlas_of_probabilities_has_the_most_probable_labels(
+    tmp_path: Path, ending: str
+) -> None:
+    percent = probabilities((4, 5, 6), 3)
+    path = tmp_path / f"Own-prob-2mm{ending}"
+    nib.save(volume(percent), path)
+    names = {1: "one", 2: "two", 3: "three"}
+    rows = "".join(f'<label index="{n - 1}">{name}</label>' for n, name in names.items())
+    table = tmp_path / "Own.xml"
+    kind = "<header><type>Probabilistic</type></header>"
+    table.write_text(f"<atlas>{kind}<data>{rows}</data></atlas>")
+    largest = percent.max(-1)
+    expected = np.where(largest > 0, percent.argmax(-1) + 1, 0).ravel(order="F")
+    whole = places_of(volume(np.ones(percent.shape[:3])))
+    for atlas in (
+        groupglm.load_atlas(path, table),
+        groupglm.load_atlas(volume(percent), names),
+        groupglm.load_atlas(volume(percent / 100), names),  # as fractions
+    ):
+        assert atlas.names == names
+        np.testing.assert_array_equal(atlas.at(whole), expected)
+        # Kept in steps of a thousandth of a percent.
+        found = atlas.probabilities_at(whole)
+        assert found is not None
+        np.testing.assert_allclose(found, largest.ravel(order="F") / 100, rtol=0, atol=5.1e-6)
+    # Places of a part of the map, and those of another grid.
+    keep = np.arange(whole.n_values) % 3 == 0
+    some: Any = atlas.probabilities_at(whole.restrict(keep))
+    np.testing.assert_array_equal(some, largest.ravel(order="F")[keep] / 100)
+    fine = volume(np.ones((6, 7, 8)), np.diag([1.5, 1.5, 1.5, 1.0]))
+    with pytest.raises(GridMismatchError, match="resample='nearest'"):
+        atlas.probabilities_at(places_of(fine))
+    moved = groupglm.load_atlas(path, table, resample="nearest")
+    image = volume(largest.astype(np.float32))
+    nearest: Any = groupglm.resample_to(image, fine, interpolation="nearest")
+    some = moved.probabilities_at(places_of(fine))
+    wanted: Any = np.asarray(nearest.dataobj).ravel(order="F") / 100
+    np.testing.assert_allclose(some, wanted, rtol=0, atol=5.1e-6)
+
+
+def test_an_atlas_of_labels_has_no_probabilities() -> None:
+    data = labels((3, 4, 5))
+    atlas = groupglm.load_atlas(volume(data[..., np.newaxis]), NAMES)  # one volume on four axes
+    whole = places_of(volume(np.ones(data.shape)))
+    np.testing.assert_array_equal(atlas.at(whole), data.ravel(order="F"))
+    assert atlas.probabilities_at(whole) is None
+
+
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        (-1.0, "volume 3: has values such as -1, but an atlas of several volumes"),
+        (101.0, "volume 3: has values such as 101"),
+        (np.inf, "volume 3: has values such as inf"),
+    ],
+)
+def test_volumes_that_are_no_probabilities_are_refused(last: float, message: str) -> None:
+    data = probabilities((3, 3, 3), 3).astype(np.float32)
+    data[1, 1, 1, 2] = last
+    with pytest.raises(ImageError, match=message):
+        groupglm.load_atlas(volume(data))
+    with pytest.raises(ImageError, match="zero everywhere"):
+        groupglm.load_atlas(volume(np.zeros((3, 3, 3, 3), np.uint8)))
+
+
 def test_labels_and_names_of_hemispheres_as_nibabel_has_them(tmp_path: Path) -> None:
     own, other = labels((40,), 1), labels((30,), 2)
     left, right = gifti(own, NAMES, "left"), gifti(other, {**NAMES, 3: "drei"}, "right")
@@ -281,6 +354,11 @@ def test_atlases_are_found_by_words_of_their_names(
     assert as_atlas("a RES-02 mni").names == NAMES
     assert len(groupglm.find_atlas("Both").names) == 6
     assert groupglm.find_atlas("own 2mm").names == {n: f"fsl {n}" for n in NAMES}
+    # One of probabilities is meant if the words leave no other.
+    nib.save(volume(probabilities((3, 4, 5), 12)), fsl / "Own" / "Own-prob-2mm.nii.gz")
+    with pytest.warns(UserWarning, match="8 labels have no name in the table"):
+        found = groupglm.find_atlas("Own-prob-2mm")
+    assert {n: found.names[n] for n in NAMES} == {n: f"fsl {n}" for n in NAMES}
     with pytest.raises(ArgumentError, match="2 atlases have 'atlas-A'"):
         groupglm.find_atlas("atlas-A")
     with pytest.raises(ArgumentError, match="is empty, as TemplateFlow leaves"):

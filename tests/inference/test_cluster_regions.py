@@ -74,6 +74,21 @@ def test_peaks_and_clusters_have_the_regions_that_a_slow_count_finds(two_sided: 
     assert seen == set(named.values())  # else little was compared
 
 
+def test_peaks_have_the_probabilities_of_their_regions() -> None:
+    percent = np.random.default_rng(5).integers(0, 34, (14, 15, 16, 3)).astype(np.uint8)
+    percent[:6] = 0
+    names = dict(enumerate(("front", "middle", "back"), start=1))
+    table = get_clusters_table(image(smooth()), 1.5, atlas=load_atlas(image(percent), names))
+    inverse, found = np.linalg.inv(AFFINE), 0
+    for row in table.to_dict("records"):
+        at = np.rint(inverse @ [row["X"], row["Y"], row["Z"], 1])[:3].astype(int)
+        own = percent[tuple(at)]
+        wanted = f"{names[int(own.argmax()) + 1]} {own.max():.1f}%" if own.any() else "no label"
+        assert row["Region"] == wanted
+        found += wanted != "no label"
+    assert 0 < found < len(table)  # else little was compared
+
+
 @given(st.integers(0, 10_000), st.booleans())
 def test_shares_add_up_to_one_and_are_those_of_a_slow_count(seed: int, weighted: bool) -> None:
     rng = np.random.default_rng(seed)

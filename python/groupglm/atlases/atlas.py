@@ -18,6 +18,7 @@ from groupglm.errors import ArgumentError, in_quotes, warn_caller
 from groupglm.runtime.arguments import check_choice
 from groupglm.runtime.naming import counted, listed
 from groupglm.spaces.label_images import LABEL_ENDINGS, LabelImage, open_labels
+from groupglm.spaces.probability_images import ProbableLabels, open_probabilities
 from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Atlas:
     names: Mapping[int, str]
     _image: LabelImage
     _nearest: bool = False
+    _probable: ProbableLabels | None = None
 
     def __repr__(self) -> str:
         return f"Atlas({in_quotes(self.name)}, {counted(len(self.names), 'region')})"
@@ -77,6 +79,30 @@ class Atlas:
             If they lie elsewhere than the atlas, and it was not loaded with ``resample="nearest"``.
         """
         return self._image.at(space, name, nearest=self._nearest)
+
+    def probabilities_at(self, space: Space, name: str = "the map") -> NDArray[np.float64] | None:
+        """Return the probability of the label of each place of a space, shape (n_values,).
+
+        Parameters
+        ----------
+        space : Space
+            The places of a map.
+        name : str
+            The map's name in messages.
+
+        Returns
+        -------
+        array of float64, shape (n_values,), or None
+            From 0 to 1; None of an atlas that has no probabilities.
+
+        Raises
+        ------
+        groupglm.errors.GridMismatchError
+            As `at`.
+        """
+        if self._probable is None:
+            return None
+        return self._probable.probabilities(space, name, nearest=self._nearest)
 
     def name_of(self, label: int) -> str:
         """Return the name of a label.
@@ -109,6 +135,7 @@ def load_atlas(
     image : str, os.PathLike, image or pair of images
         Whole numbers, one for each region, and zero outside of all: a 3-D image; of surfaces
         .label.gii, .annot or other files, or a pair of hemispheres; of grayordinates a .dlabel.nii.
+        Or a 4-D image of probabilities, as fractions or percentages, a volume for each region.
     labels : str, os.PathLike, pandas.DataFrame or mapping of int to str, optional
         The names. A .tsv or .csv has the columns ``index`` and ``name``, as in BIDS. A .xml is
         FSL's, a .txt has lines as FreeSurfer's ``FreeSurferColorLUT.txt``. By default, the names
@@ -137,6 +164,10 @@ def load_atlas(
 
     Notes
     -----
+    Of an atlas of probabilities, a place is in the region that is most probable there, however
+    improbable, as in FSL's images called ``maxprob-thr0``; the regions have the numbers of their
+    volumes, from 1. Tables of clusters say how probable the region of a peak is.
+
     Regions of one name have their number after it. FSL counts labels from 0, and the values in its
     images of the most probable label are larger by one; the .xml says for which kind of atlas.
     Where the files of both hemispheres have tables, a region of one hemisphere is another one than
@@ -153,7 +184,12 @@ def load_atlas(
     check_choice("resample", resample, (None, "nearest"))
     if labels is None:
         labels = _table_beside(image)
-    opened = open_labels(image, "image", own_names=labels is None)
+    probable = open_probabilities(image, "image")
+    opened = (
+        open_labels(image, "image", own_names=labels is None)
+        if probable is None
+        else probable.labels
+    )
     known = dict(opened.names) if labels is None else label_table(labels)
     present = [int(number) for number in np.unique(opened.row) if number]
     names = {number: known.get(number, "") for number in present}
@@ -171,7 +207,7 @@ def load_atlas(
             f"table, and {'is' if len(unnamed) == 1 else 'are'} called by number: "
             + listed(unnamed, _MOST_NAMED)
         )
-    return Atlas(_short(opened.name), _distinct(names), opened, resample is not None)
+    return Atlas(_short(opened.name), _distinct(names), opened, resample is not None, probable)
 
 
 def _table_beside(image: Any) -> Path | None:

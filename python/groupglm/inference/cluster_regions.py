@@ -28,6 +28,8 @@ _SMALLEST = 0.0005  # a share that is shown as 0.1%
 def with_regions(found: FoundClusters, atlas: Atlas, name: str = "the map") -> FoundClusters:
     """Add to a table of clusters the region of each peak, and the regions of each cluster.
 
+    With an atlas of probabilities, the region of a peak has its probability after it.
+
     Parameters
     ----------
     found : FoundClusters
@@ -53,7 +55,16 @@ def with_regions(found: FoundClusters, atlas: Atlas, name: str = "the map") -> F
     for labels in found.labels:
         for cluster, shares in shares_in_regions(labels, regions, weights).items():
             texts[cluster] = _words([(atlas.name_of(n), share) for n, share in shares])
-    peaks = [atlas.name_of(number) for number in regions[found.places].tolist()]
+    at_peaks = regions[found.places].tolist()
+    peaks = [atlas.name_of(number) for number in at_peaks]
+    probabilities = atlas.probabilities_at(found.space, name)
+    if probabilities is not None:
+        peaks = [
+            f"{own} {_percent(share)}" if number else own
+            for own, number, share in zip(
+                peaks, at_peaks, probabilities[found.places].tolist(), strict=True
+            )
+        ]
     # Those of further peaks have a letter, and no size either.
     ids = [str(own) for own in found.table["Cluster ID"]]
     table = found.table.copy()
