@@ -117,6 +117,26 @@ def test_the_test_is_that_of_the_images_less_the_constant(study: Any, kind: str)
         np.testing.assert_allclose(found, wanted, rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["ols", "robust", "unequal variances"])
+def test_places_that_do_not_vary_say_nothing_of_a_constant(study: Any, kind: Any) -> None:
+    images, mask, design = study
+    values = np.stack([own.get_fdata() for own in images])
+    values[:, 0, 0, 0], values[:, 0, 0, 1], values[:, 0, 0, 2] = 0.0, 0.1, 3.0
+    if kind == "unequal variances":
+        design = pd.DataFrame({"intercept": [1.0, 0.0] * 8, "other": [0.0, 1.0] * 8})
+    own = [nib.Nifti1Image(each, np.eye(4)) for each in values]
+    model = SecondLevelModel(mask, model=kind).fit(own, design_matrix=design)
+    found = model.compute_contrast("intercept = 0.1", output_type="all")
+    # As against 0: no data, and a mean that is the constant, are no evidence; 3 is another mean.
+    for name, wanted in (("stat", 0.0), ("z_score", 0.0), ("p_value", 0.5)):
+        np.testing.assert_array_equal(found[name].get_fdata()[0, 0, :2], wanted)
+    assert found["stat"].get_fdata()[0, 0, 2] == np.inf
+    assert np.isfinite(found["stat"].get_fdata()[1:]).all()
+    if kind != "unequal variances":
+        slope = model.compute_contrast("age = 0.5", output_type="stat").get_fdata()
+        np.testing.assert_array_equal(slope[0, 0, :3], 0.0)
+
+
 def test_an_f_of_one_row_is_not_compared_with_a_constant(study: Any) -> None:
     images, mask, design = study
     model = SecondLevelModel(mask).fit(images, design_matrix=design)

@@ -299,3 +299,17 @@ def test_places_of_a_table_are_those_of_the_maps() -> None:
         np.testing.assert_allclose(table[column], sizes.row(name)[places], rtol=1e-9)
     assert list(at_places(fitted(FixedEffects(), CELLS, with_variances(VARIANCES)), DIFFERENCE,
                           places)) == ["effect", "effect_ci_low", "effect_ci_high"]  # fmt: skip
+
+
+def test_where_nothing_varies_nothing_is_known() -> None:
+    rows = np.random.default_rng(8).normal(size=(8, 4))
+    rows[:, 1], rows[:, 2], rows[:, 3] = 0.0, 3.0, np.array([1e-200, -1e-200] * 4) * rows[:, 0]
+    sizes = sizes_of(fit_ols(np.ones((8, 1)), rows), [1])
+    for name in EFFECT_SIZES:
+        # Images of 1e-200 vary, though no double holds their variance.
+        assert np.isnan(sizes.row(name)).tolist() == [False, True, True, False], name
+    for units in ("effect", "cohen_d"):
+        found = equivalence_of(sizes, Bounds.checked((-0.5, 0.5), units, 0.05))
+        assert np.isnan(found.p_value).tolist() == [False, True, True, False]
+        assert found.decision[1:3].tolist() == [0, 0]
+        assert found.decision[3] == (-1 if units == "effect" else found.decision[3])

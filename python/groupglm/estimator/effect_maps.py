@@ -132,7 +132,7 @@ class EffectMaps:
             "p_value": the larger p-value of the two. "decision": 1 where there is an effect (the
             two-sided test is significant), -1 where the effect is equivalent to none, 2 where it is
             both, an effect that is smaller than matters, and 0 where the data do not suffice to
-            say.
+            say. Where nothing varies, p is NaN and the decision 0.
 
         Raises
         ------

@@ -138,7 +138,7 @@ class EffectSizes:
         known = np.where(degrees > 0, degrees, np.nan)
         level = 0.5 + 0.5 * self.confidence
         quantile = np.where(np.isinf(known), special.ndtri(level), special.stdtrit(known, level))
-        half = quantile * self._error
+        half = quantile * np.where(self.varies, self._error, np.nan)
         return self.result.effect_size - half, self.result.effect_size + half
 
     @property
@@ -220,6 +220,11 @@ class EffectSizes:
         usable = np.isfinite(stat) & (stat != 0)
         ratio = effect / np.where(usable, stat, np.nan)
         return np.where(usable, ratio, np.sqrt(self.result.effect_variance))
+
+    @property
+    def varies(self) -> NDArray[np.bool_]:
+        """Where the effect has an error, shape (n_values,); elsewhere data say nothing of it."""
+        return self._error > 0
 
     @cached_property
     def _sd(self) -> Floats:

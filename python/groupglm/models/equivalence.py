@@ -97,7 +97,7 @@ class Equivalence:
     Parameters
     ----------
     p_value : array, shape (n_values,)
-        The larger p-value of the two tests.
+        The larger p-value of the two tests; NaN where nothing varies.
     decision : array of int8, shape (n_values,)
         1 an effect, -1 equivalent to none, 2 both: an effect smaller than matters; 0 neither, so
         that the data do not suffice.
@@ -137,7 +137,7 @@ def equivalence_of(sizes: EffectSizes, bounds: Bounds) -> Equivalence:
                 sizes.tail(bounds.high),
             )
         )
-    p_value: Floats = np.maximum(above, below)
+    p_value: Floats = np.where(sizes.varies, np.maximum(above, below), np.nan)
     known = ~np.isnan(p_value)
     # One-sided p-values of a two-sided test: half of alpha in each tail.
     one_sided = np.minimum(result.p_value, 1.0 - result.p_value)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from groupglm.models.contrast_result import ContrastResult
 
-__all__ = ["against"]
+__all__ = ["against", "has_no_evidence"]
+
+_ROUNDING = 8 * np.finfo(np.float64).eps
 
 
 def against(result: ContrastResult, null_value: float, n_threads: int) -> ContrastResult:
@@ -24,7 +26,8 @@ def against(result: ContrastResult, null_value: float, n_threads: int) -> Contra
 
     Subtracting the constant's share from the data of each image leaves every residual as it is.
     Variance and degrees of freedom are therefore those of the test against 0, and t is (effect -
-    constant) / standard error.
+    constant) / standard error. Where images do not vary and have no effect, such as outside the
+    brain, they say nothing about any constant: there t and z are 0, and p is 0.5, as against 0.
 
     Raises
     ------
@@ -40,10 +43,19 @@ def against(result: ContrastResult, null_value: float, n_threads: int) -> Contra
             "leave stat_type out: one row against a constant is a t test",
         )
     difference = result.effect_size - null_value
+    # An effect without a variance is the constant also where it was rounded.
+    is_constant = np.abs(difference) <= _ROUNDING * abs(null_value)
+    is_empty = has_no_evidence(result) | (is_constant & (result.effect_variance == 0))
+    difference = np.where(is_empty, 0.0, difference)
     stat, p_value, z_score = _core.t_statistics(
         difference, result.effect_variance, _one_or_row(result.df), n_threads
     )
     return replace(result, stat=stat, p_value=p_value, z_score=z_score, null_value=null_value)
+
+
+def has_no_evidence(result: ContrastResult) -> NDArray[np.bool_]:
+    """Return where the images of a t do not vary and have no effect, shape (n_voxels,)."""
+    return np.asarray((result.stat == 0) & (result.effect_variance == 0))
 
 
 def _one_or_row(df: Any) -> float | NDArray[np.float64]:

@@ -120,6 +120,26 @@ def test_statistic_of_a_z_has_the_same_tail(kind: Any, df: Any, height: float) -
 
 
 @pytest.mark.parametrize(
+    ("kind", "df", "scaled"),
+    [
+        ("F", (2, 20), stats.f(2, 20)),
+        ("F", (7.5, 33.3), stats.f(7.5, 33.3)),
+        ("F", (3, math.inf), stats.chi2(3, scale=1 / 3)),  # chi-squared over its df
+        ("chi2", 4, stats.chi2(4)),
+        ("t", 12, stats.t(12)),
+        ("t", math.inf, stats.norm()),
+        ("z", None, stats.norm()),
+    ],
+)
+def test_tails_are_those_of_scipy(kind: Any, df: Any, scaled: Any) -> None:
+    # Negative values of F and chi-squared are below all of their values.
+    at = np.array([-2.0, -1e-9, 0.0, 0.3, 2.0, 30.0, math.inf, math.nan])
+    np.testing.assert_allclose(tail_of(at, kind, df), scaled.sf(at), rtol=1e-12)
+    found = ec_densities(at[:-2], kind, df)[0]
+    np.testing.assert_allclose(found, scaled.sf(at[:-2]), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
     ("kind", "df", "words"),
     [
         ("t", None, "one number of degrees of freedom"),

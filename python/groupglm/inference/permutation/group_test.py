@@ -20,7 +20,7 @@ from groupglm.inference.permutation.resuming import digest_of
 from groupglm.inference.permutation.shifted_data import ShiftedData, shares_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.messages import argument
-from groupglm.models.null_value import against
+from groupglm.models.null_value import against, has_no_evidence
 from groupglm.spaces.public_rows import to_public
 from groupglm.spaces.statistic import Statistic
 
@@ -105,10 +105,8 @@ def permute_group(
     if null_value:
         beside = tuple(group.result.model.beside)
         shares = shares_of(group.result.X, contrast, null_value, beside.count("covariate"))
-        empty = (parametric.effect_size == 0) & (np.asarray(parametric.effect_variance) == 0)
-        tested = ShiftedData(data, shares, ~empty, beside)
-        shifted = against(parametric, null_value, options.n_threads)
-        parametric = replace(parametric, stat=np.where(empty, parametric.stat, shifted.stat))
+        tested = ShiftedData(data, shares, ~has_no_evidence(parametric), beside)
+        parametric = against(parametric, null_value, options.n_threads)
     result = permutation_test(
         group.result.X,
         contrast,

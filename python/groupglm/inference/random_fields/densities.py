@@ -148,9 +148,8 @@ def _of_f(f: NDArray[np.float64], k: float, v: float) -> NDArray[np.float64]:
 
         second = (v - 1) * x - (k - 1)
         third = (v - 1) * (v - 2) * x**2 - (2 * v * k - v - k - 1) * x + (k - 1) * (k - 2)
-        from scipy import stats
-
-        return np.stack([stats.f.sf(f, k, v), scaled(1), scaled(2) * second, scaled(3) * third])
+        tail = _tail_of_f(f, k, v)
+        return np.stack([tail, scaled(1), scaled(2) * second, scaled(3) * third])
 
 
 def _of_chi2(c: NDArray[np.float64], k: float) -> NDArray[np.float64]:
@@ -166,9 +165,8 @@ def _of_chi2(c: NDArray[np.float64], k: float) -> NDArray[np.float64]:
 
         second = x - (k - 1)
         third = x**2 - (2 * k - 1) * x + (k - 1) * (k - 2)
-        from scipy import stats
-
-        return np.stack([stats.chi2.sf(c, k), scaled(1), scaled(2) * second, scaled(3) * third])
+        tail = _tail_of_chi2(c, k)
+        return np.stack([tail, scaled(1), scaled(2) * second, scaled(3) * third])
 
 
 def tail_of(values: NDArray[np.float64], stat_type: FieldKind, df: Df) -> NDArray[np.float64]:
@@ -177,14 +175,21 @@ def tail_of(values: NDArray[np.float64], stat_type: FieldKind, df: Df) -> NDArra
     Shapes: `values` (...); returns `p` (...).
     """
     if isinstance(df, tuple):
-        from scipy import stats
-
-        return np.asarray(stats.f.sf(values, *df))
+        return _tail_of_f(values, *df)
     if df is None or (stat_type == "t" and math.isinf(df)):
         return np.asarray(special.ndtr(-values))
-    return np.asarray(
-        special.stdtr(df, -values) if stat_type == "t" else special.chdtrc(df, values)
-    )
+    return np.asarray(special.stdtr(df, -values)) if stat_type == "t" else _tail_of_chi2(values, df)
+
+
+def _tail_of_f(f: NDArray[np.float64], k: float, v: float) -> NDArray[np.float64]:
+    """Return the upper tail of F: 1 of negative values, which scipy.special calls unknown."""
+    if math.isinf(v):
+        return _tail_of_chi2(f * k, k)
+    return np.asarray(special.fdtrc(k, v, np.maximum(f, 0)))
+
+
+def _tail_of_chi2(c: NDArray[np.float64], k: float) -> NDArray[np.float64]:
+    return np.asarray(special.chdtrc(k, np.maximum(c, 0)))
 
 
 def statistic_at(z: NDArray[np.float64], stat_type: FieldKind, df: Df) -> NDArray[np.float64]:
@@ -196,16 +201,12 @@ def statistic_at(z: NDArray[np.float64], stat_type: FieldKind, df: Df) -> NDArra
         return z
     p = special.ndtr(-np.minimum(z, _HIGHEST_Z))
     if isinstance(df, tuple) and math.isinf(df[1]):
-        from scipy import stats
-
-        return np.asarray(stats.chi2.isf(p, df[0]) / df[0])
+        return np.asarray(special.chdtri(df[0], p) / df[0])
     if isinstance(df, tuple):
         return _f_at(p, *df)
     assert df is not None  # noqa: S101  (of the kinds that are left, each has some)
     if stat_type == "chi2":
-        from scipy import stats
-
-        return np.asarray(stats.chi2.isf(p, df))
+        return np.asarray(special.chdtri(df, p))
     one_tail = np.minimum(p, special.ndtr(z))  # t is symmetric, and its square an F
     return np.asarray(np.sign(z) * np.sqrt(_f_at(2 * one_tail, 1.0, df)))
 
