@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
@@ -13,6 +14,7 @@ import pytest
 from scipy import ndimage
 
 from groupglm import SecondLevelModel, get_results_table
+from groupglm.inference.corrected_p.names import P_COLUMNS
 from reference.shell import run_well
 
 if TYPE_CHECKING:
@@ -159,3 +161,27 @@ def test_a_page_names_places(study: Path, fitted: Path) -> None:
     assert "Regions of Cluster" in text
     assert "front 100.0%" in text
     assert "Peak p (FWE)" in text
+
+
+def test_a_page_of_a_folder_has_what_the_files_of_random_fields_have(
+    study: Path, fitted: Path
+) -> None:
+    page = study / "whole.html"
+    run_well("report", fitted, "--output", page)
+    text = re.sub(r"\s+", " ", page.read_text())
+    for correction in ("rft0p05", "clusterrftp0p001a0p05"):
+        table = pd.read_csv(
+            fitted / f"contrast-mean_stat-z_desc-{correction}_clusters.tsv",
+            sep="\t",
+            dtype=str,
+            keep_default_na=False,
+        )
+        for _, row in table.iterrows():
+            own = "".join(f"<td>{row[name]}</td>" for name in table.columns if name in P_COLUMNS)
+            assert own in text
+    facts = json.loads(
+        (fitted / "contrast-mean_stat-z_desc-clusterrftp0p001a0p05_statmap.json").read_text()
+    )
+    size = facts["ClusterSizes"]["volume"]
+    assert f"in clusters of at least {size:.4g} voxels" in text
+    assert "<dt>smoothness</dt>" in text

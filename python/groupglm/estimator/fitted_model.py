@@ -175,6 +175,7 @@ class FittedModel(EffectMaps, MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps)
         *,
         permutations: Mapping[str, PermutationTest] | None = None,
         atlas: Any = None,
+        cluster_forming_p: float | Sequence[float] | None = None,
     ) -> HTMLReport:
         """Write a page about the fit: data, design, and for each contrast map, clusters and peaks.
 
@@ -205,10 +206,13 @@ class FittedModel(EffectMaps, MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps)
             Nothing survives an error rate of 0.
         cluster_threshold : int, default=0
             Smallest size of a cluster, in voxels.
-        height_control : {"fpr", "fdr", "bonferroni", None} or a list of them, default="fpr"
+        height_control : {"fpr", "fdr", "bonferroni", "rft", "cluster-rft", None} or a list of \
+them, default="fpr"
             How the threshold is set: by the p-value of each voxel, by the false discovery rate, by
-            Bonferroni's correction, or by `threshold` itself. With a list, each contrast has a map
-            and a table for each correction.
+            Bonferroni's correction, by random field theory of peaks or of sizes of clusters, or by
+            `threshold` itself. With a list, each contrast has a map and a table for each
+            correction. Random field theory needs `smoothness_`, which is estimated if it is not
+            known; the page shows it if it is known.
         two_sided : bool, default=False
             Whether to test effects of both signs, each with half of alpha. By default, only
             positive effects are tested. An F contrast has one tail.
@@ -230,6 +234,9 @@ class FittedModel(EffectMaps, MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps)
         atlas : Atlas, str, os.PathLike, image or pair of images, optional
             Names the places of peaks and clusters in the tables, as in
             `groupglm.get_clusters_table`.
+        cluster_forming_p : float or sequence of float, optional
+            For "cluster-rft": the p-value of a voxel at which clusters are formed, 0.001 by
+            default, as in `groupglm.threshold_stats_img`; one for all corrections, or one for each.
 
         Returns
         -------

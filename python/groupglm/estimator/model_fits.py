@@ -140,6 +140,10 @@ class ModelFits:
             self._smoothness[self._current] = found
         return self._smoothness[self._current]
 
+    def smoothness_if_known(self) -> Smoothness | None:
+        """Return the smoothness of the current fit's residuals, if it has been estimated."""
+        return self._smoothness.get(self._current)
+
     def known_smoothness(self, kind: Hashable) -> Smoothness | None:
         """Return the smoothness of a kind of maps, if it has been estimated."""
         return self._smoothness.get(kind)

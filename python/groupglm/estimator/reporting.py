@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from groupglm.estimator.model_fits import ModelFits
+    from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.report import HTMLReport
     from groupglm.report.options import HeightControl, PlotType
     from groupglm.spaces.images import ImageLike
@@ -47,8 +48,12 @@ def make_report(
     command: str = "",
     command_note: str = "",
     wording: Wording = str,
+    smoothness: Smoothness | None = None,
 ) -> HTMLReport:
-    """Write the page of a model; `given` has parameters of its ``generate_report``."""
+    """Write the page of a model; `given` has parameters of its ``generate_report``.
+
+    `smoothness` is that of its residuals, if a file told it; else the model is asked for it.
+    """
     fitted = model.__sklearn_is_fitted__()
     parameters = inspect.signature(model.generate_report).parameters
     given = {**{name: own.default for name, own in parameters.items()}, **given}
@@ -66,6 +71,7 @@ def make_report(
         command=command,
         command_note=command_note,
         wording=wording,
+        smoothness=smoothness,
     )
 
 

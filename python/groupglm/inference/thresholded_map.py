@@ -39,16 +39,29 @@ if TYPE_CHECKING:
 
     from groupglm.inference.random_fields.map_field import MapField
     from groupglm.inference.random_fields.smoothness import Smoothness
+    from groupglm.spaces.base import Space
     from groupglm.spaces.images import Image, ImageLike
 
-__all__ = ["HeightControl", "ThresholdedMap", "threshold_map"]
+__all__ = [
+    "BY_FIELDS",
+    "FORMING_P",
+    "FieldControl",
+    "HeightControl",
+    "ThresholdedMap",
+    "least_sizes",
+    "threshold_by_fields",
+    "threshold_map",
+]
 
-HeightControl = PlacewiseControl | Literal["rft", "cluster-rft"]
+FieldControl = Literal["rft", "cluster-rft"]
+HeightControl = PlacewiseControl | FieldControl
 
 _CONTROLS = ("fpr", "fdr", "bonferroni", "rft", "cluster-rft", None)
-_BY_FIELDS = ("rft", "cluster-rft")
+BY_FIELDS = ("rft", "cluster-rft")
+"""The controls of error by random field theory."""
 _DEFAULT_THRESHOLD = 3.0
-_FORMING_P = 0.001
+FORMING_P = 0.001
+"""The p-value at which places form the clusters of "cluster-rft", unless another is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +126,7 @@ def threshold_map(
     smallest = check_cluster_threshold(cluster_threshold, stat_img)
     alpha, given = _checked_level(alpha, threshold, height_control, two_sided=two_sided)
     forming_p = _checked_forming_p(cluster_forming_p, height_control)
-    if check_smoothness(smoothness) is not None and height_control not in _BY_FIELDS:
+    if check_smoothness(smoothness) is not None and height_control not in BY_FIELDS:
         warn_caller(
             argument("smoothness")
             + " has no effect: only "
@@ -167,7 +180,9 @@ def _apply(rule: _Rule, stat_map: StatMap, stat_img: Any, *, two_sided: bool) ->
     elif rule.control == "rft" or rule.control == "cluster-rft":  # noqa: PLR1714  (for the types)
         field = _field(rule, stat_map, stat_img)
         stat_map, two_sided = _as_tested(stat_map, two_sided=two_sided)
-        used, sizes = _by_fields(rule, stat_map, field, two_sided=two_sided)
+        used, sizes = threshold_by_fields(
+            rule.control, stat_map, field, rule.alpha, rule.forming_p, two_sided=two_sided
+        )
     else:
         stat_map, two_sided = _as_tested(stat_map, two_sided=two_sided)
         used = threshold_of(stat_map.tests, rule.alpha, rule.control, two_sided=two_sided)
@@ -175,7 +190,7 @@ def _apply(rule: _Rule, stat_map: StatMap, stat_img: Any, *, two_sided: bool) ->
         stat_map.space,
         stat_map.values,
         used,
-        _least_sizes(stat_map, rule.smallest, sizes),
+        least_sizes(stat_map.space, rule.smallest, sizes),
         two_sided=two_sided,
     )
     if kept.n_passed == 0:
@@ -198,28 +213,33 @@ def _field(rule: _Rule, stat_map: StatMap, stat_img: Any) -> MapField:
     return replace(field, smoothness=small)
 
 
-def _by_fields(
-    rule: _Rule, stat_map: StatMap, field: MapField, *, two_sided: bool
+def threshold_by_fields(
+    control: FieldControl,
+    stat_map: StatMap,
+    field: MapField,
+    alpha: float,
+    forming_p: float,
+    *,
+    two_sided: bool,
 ) -> tuple[float, dict[str, float]]:
-    """Return the height of a map of z, and the sizes of clusters."""
-    if rule.control == "rft":
-        other = threshold_of(stat_map.tests, rule.alpha, "bonferroni", two_sided=two_sided)
-        used = rft_threshold(field, stat_map, rule.alpha, two_sided=two_sided, bonferroni=other)
+    """Return the height of a map of z, and by "cluster-rft" the sizes of clusters of each part."""
+    if control == "rft":
+        other = threshold_of(stat_map.tests, alpha, "bonferroni", two_sided=two_sided)
+        used = rft_threshold(field, stat_map, alpha, two_sided=two_sided, bonferroni=other)
         return used, {}
     refuse_clusters(stat_map.space, "height_control", "is 'cluster-rft'")
-    used = -float(special.ndtri(rule.forming_p / 2 if two_sided else rule.forming_p))
-    sizes = cluster_sizes(field, stat_map, rule.alpha, used, two_sided=two_sided)
-    return used, sizes
+    used = -float(special.ndtri(forming_p / 2 if two_sided else forming_p))
+    return used, cluster_sizes(field, stat_map, alpha, used, two_sided=two_sided)
 
 
-def _least_sizes(
-    stat_map: StatMap, smallest: float, sizes: dict[str, float]
+def least_sizes(
+    space: Space, smallest: float, sizes: dict[str, float]
 ) -> float | NDArray[np.float64]:
     """Return the size that a cluster needs, at each place if it differs between parts."""
     if not sizes:
         return smallest
-    least = np.empty(stat_map.space.n_values)
-    for part in stat_map.space.parts:
+    least = np.empty(space.n_values)
+    for part in space.parts:
         least[part.places] = max(smallest, sizes[part.name])
     return least
 
@@ -233,7 +253,7 @@ def _as_tested(stat_map: StatMap, *, two_sided: bool) -> tuple[StatMap, bool]:
 
 def _checked_forming_p(given: Any, height_control: HeightControl | None) -> float:
     if given is None:
-        return _FORMING_P
+        return FORMING_P
     p = check_probability("cluster_forming_p", given)
     if height_control != "cluster-rft":
         warn_caller(

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from groupglm.errors import ArgumentError
@@ -44,8 +45,8 @@ class EffectSizeRules:
         is about its square too.
     confidence_sets : str
         The same of spatial confidence sets, which flip the signs of images' residuals.
-    references : tuple of str
-        The sources of those that it defines.
+    references : mapping of str to tuple of str
+        The sources of each of those that it defines, by its name.
     """
 
     cohen_d: str = ""
@@ -53,7 +54,7 @@ class EffectSizeRules:
     partial_r: str = ""
     log_bayes_factor: str = ""
     confidence_sets: str = ""
-    references: tuple[str, ...] = ()
+    references: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -125,20 +126,57 @@ UNKNOWN = EffectSizeRules(
     confidence_sets="the model does not say how; fit the model 'ols'",
 )
 
+_COHEN = (
+    "Cohen J. Statistical power analysis for the behavioral sciences. 2nd ed. Hillsdale: Erlbaum; "
+    "1988."
+)
+_HEDGES = (
+    "Hedges LV. Distribution theory for Glass's estimator of effect size and related estimators. "
+    "Journal of Educational Statistics. 1981;6(2):107-128."
+)
+_STEIGER = (
+    "Steiger JH. Beyond the F test: effect size confidence intervals and tests of close fit in the "
+    "analysis of variance and contrast analysis. Psychological Methods. 2004;9(2):164-182."
+)
+_ROUDER = (
+    "Rouder JN, Speckman PL, Sun D, Morey RD, Iverson G. Bayesian t tests for accepting and "
+    "rejecting the null hypothesis. Psychonomic Bulletin & Review. 2009;16(2):225-237.",
+    "Rouder JN, Morey RD. Default Bayes factors for model selection in regression. Multivariate "
+    "Behavioral Research. 2012;47(6):877-903.",
+)
+_BONETT = (
+    "Bonett DG. Confidence intervals for standardized linear contrasts of means. Psychological "
+    "Methods. 2008;13(2):99-109."
+)
+_DELACRE = (
+    "Delacre M, Lakens D, Ley C, Liu L, Leys C. Why Hedges' g*s based on the non-pooled standard "
+    "deviation should be reported with Welch's t-test. PsyArXiv; 2021."
+)
+_CLUSTERED = (
+    "Hedges LV. Effect sizes in cluster-randomized designs. Journal of Educational and Behavioral "
+    "Statistics. 2007;32(4):341-370."
+)
+_HIGGINS = (
+    "Higgins JPT, Thompson SG. Quantifying heterogeneity in a meta-analysis. Statistics in "
+    "Medicine. 2002;21(11):1539-1558."
+)
+_EDWARDS = (
+    "Edwards LJ, Muller KE, Wolfinger RD, Qaqish BF, Schabenberger O. An R2 statistic for fixed "
+    "effects in the linear mixed model. Statistics in Medicine. 2008;27(29):6137-6157."
+)
+_WESTFALL = (
+    "Westfall J, Kenny DA, Judd CM. Statistical power and optimal design in experiments in which "
+    "samples of participants respond to samples of stimuli. Journal of Experimental Psychology: "
+    "General. 2014;143(5):2020-2045."
+)
+
 OF_LEAST_SQUARES = EffectSizeRules(
-    references=(
-        "Cohen J. Statistical power analysis for the behavioral sciences. 2nd ed. Hillsdale: "
-        "Erlbaum; 1988.",
-        "Hedges LV. Distribution theory for Glass's estimator of effect size and related "
-        "estimators. Journal of Educational Statistics. 1981;6(2):107-128.",
-        "Steiger JH. Beyond the F test: effect size confidence intervals and tests of close fit "
-        "in the analysis of variance and contrast analysis. Psychological Methods. "
-        "2004;9(2):164-182.",
-        "Rouder JN, Speckman PL, Sun D, Morey RD, Iverson G. Bayesian t tests for accepting and "
-        "rejecting the null hypothesis. Psychonomic Bulletin & Review. 2009;16(2):225-237.",
-        "Rouder JN, Morey RD. Default Bayes factors for model selection in regression. "
-        "Multivariate Behavioral Research. 2012;47(6):877-903.",
-    ),
+    references={
+        "cohen_d": (_COHEN, _STEIGER),
+        "hedges_g": (_HEDGES, _STEIGER),
+        "partial_r": (_COHEN, _STEIGER),
+        "log_bayes_factor": _ROUDER,
+    },
 )
 
 _OF_WEIGHT = (
@@ -149,18 +187,16 @@ OF_WEIGHTS = EffectSizeRules(
     cohen_d=_OF_WEIGHT,
     hedges_g=_OF_WEIGHT,
     log_bayes_factor=_ONE_VARIANCE,
-    references=OF_LEAST_SQUARES.references,
+    references={"partial_r": (_COHEN, _STEIGER)},
 )
 
 OF_UNEQUAL = EffectSizeRules(
     partial_r="it is a share of one residual variance, and each group has its own; take 'cohen_d'",
     log_bayes_factor=_ONE_VARIANCE,
-    references=(
-        "Bonett DG. Confidence intervals for standardized linear contrasts of means. "
-        "Psychological Methods. 2008;13(2):99-109.",
-        "Delacre M, Lakens D, Ley C, Liu L, Leys C. Why Hedges' g*s based on the non-pooled "
-        "standard deviation should be reported with Welch's t-test. PsyArXiv; 2021.",
-    ),
+    references={
+        "cohen_d": (_BONETT, _DELACRE, _STEIGER),
+        "hedges_g": (_HEDGES, _DELACRE, _STEIGER),
+    },
 )
 
 OF_MIXED = EffectSizeRules(
@@ -168,27 +204,17 @@ OF_MIXED = EffectSizeRules(
     partial_r="in mixed effects the share of variance that is explained is one of tau2, which is "
     "not the square of a partial correlation; take 'cohen_d'",
     log_bayes_factor=_ONE_VARIANCE,
-    references=(
-        "Hedges LV. Effect sizes in cluster-randomized designs. Journal of Educational and "
-        "Behavioral Statistics. 2007;32(4):341-370.",
-        "Higgins JPT, Thompson SG. Quantifying heterogeneity in a meta-analysis. Statistics in "
-        "Medicine. 2002;21(11):1539-1558.",
-    ),
+    references={"cohen_d": (_CLUSTERED, _HIGGINS, _STEIGER)},
 )
 
 OF_REPEATED = EffectSizeRules(
     hedges_g=_BY_SUM,
     log_bayes_factor=_ONE_VARIANCE,
     confidence_sets=_OF_SUBJECTS,
-    references=(
-        "Edwards LJ, Muller KE, Wolfinger RD, Qaqish BF, Schabenberger O. An R2 statistic for "
-        "fixed effects in the linear mixed model. Statistics in Medicine. 2008;27(29):6137-6157.",
-        "Hedges LV. Effect sizes in cluster-randomized designs. Journal of Educational and "
-        "Behavioral Statistics. 2007;32(4):341-370.",
-        "Westfall J, Kenny DA, Judd CM. Statistical power and optimal design in experiments in "
-        "which samples of participants respond to samples of stimuli. Journal of Experimental "
-        "Psychology: General. 2014;143(5):2020-2045.",
-    ),
+    references={
+        "cohen_d": (_CLUSTERED, _WESTFALL, _STEIGER),
+        "partial_r": (_EDWARDS, _STEIGER),
+    },
 )
 
 _NO_VARIANCE = (

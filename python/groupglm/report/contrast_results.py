@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from groupglm.report import permuted_words, words
+from groupglm.report import correction_words, permuted_words, words
 from groupglm.report.findings import listed_peaks
 
 if TYPE_CHECKING:
@@ -71,9 +70,9 @@ class ContrastResults:
             Result(
                 own,
                 options,
-                words.title(options, two_sided=own.two_sided),
+                correction_words.title(options, two_sided=own.two_sided),
                 words.headline(own),
-                _threshold(own),
+                correction_words.shown_where(own),
             )
             for own, options in zip(self.findings, self.corrections, strict=True)
         ]
@@ -106,9 +105,3 @@ class ContrastResults:
         """The peaks of all rows of the table of that result; none if `peaks` has them all."""
         found = listed_peaks(self.leading.finding)
         return found if len(found) > len(self.peaks) else ()
-
-
-def _threshold(finding: Finding) -> str:
-    if not math.isfinite(finding.threshold):
-        return "no threshold controls the error rate asked for"
-    return words.beyond(finding.threshold, two_sided=finding.two_sided)

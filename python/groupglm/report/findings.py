@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,13 +15,23 @@ from groupglm.inference.cluster_regions import with_regions
 from groupglm.inference.cluster_table import tabulate
 from groupglm.inference.corrected_p.columns import with_p_values
 from groupglm.inference.corrected_p.methods import TestedMap
-from groupglm.inference.corrected_p.of_thresholded import method_of_control
+from groupglm.inference.corrected_p.of_thresholded import (
+    method_of_control,
+    with_p_of_threshold,
+)
 from groupglm.inference.error_rates import threshold_of
 from groupglm.inference.found_clusters import FoundClusters, n_clusters, strongest_first
 from groupglm.inference.labelling import label_clusters
 from groupglm.inference.peaks import Extreme, extremes
 from groupglm.inference.places_table import tabulate_places
+from groupglm.inference.random_fields.map_field import field_of_result
+from groupglm.inference.stat_map import StatMap
 from groupglm.inference.survivors import passes_threshold, survivors
+from groupglm.inference.thresholded_map import (
+    ThresholdedMap,
+    least_sizes,
+    threshold_by_fields,
+)
 from groupglm.models.null_value import against
 from groupglm.spaces.narrowing import narrowed
 
@@ -30,6 +41,7 @@ if TYPE_CHECKING:
 
     from groupglm.design.hypotheses import Hypothesis
     from groupglm.group.fitted_group import FittedGroup
+    from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.models.results import ContrastResult
     from groupglm.report.options import ReportOptions
     from groupglm.spaces.base import Space
@@ -119,6 +131,9 @@ class Finding:
         Clusters of a smaller size are left out.
     top_size : float
         Size of the cluster, beyond the threshold, that holds `top`; 0 if `top` is not beyond it.
+    cluster_sizes : dict of str to float
+        Of "cluster-rft", the size from which on a cluster is significant, of each part of the
+        space by its name.
     """
 
     name: str
@@ -138,11 +153,17 @@ class Finding:
     peaks: tuple[Peak, ...]
     cluster_threshold: int
     top_size: float
+    cluster_sizes: dict[str, float]
 
     @property
     def in_small_cluster(self) -> bool:
         """Whether the highest voxel passes the threshold, but its cluster is too small."""
-        return 0 < self.top_size < self.cluster_threshold
+        return 0 < self.top_size < self.least_size(self.top.place)
+
+    def least_size(self, place: int) -> float:
+        """Return the least size of a cluster at a place that is shown, in the unit of its part."""
+        own = [part.name for part in self.space.parts if part.first <= place < part.end]
+        return max([self.cluster_threshold, *(self.cluster_sizes.get(name, 0.0) for name in own)])
 
     @property
     def survived(self) -> bool:
@@ -155,8 +176,17 @@ class Finding:
         return n_clusters(self.table)
 
 
-def find(name: str, tested: Hypothesis, group: FittedGroup, options: ReportOptions) -> Finding:
-    """Compute a contrast, threshold it and list its clusters."""
+def find(
+    name: str,
+    tested: Hypothesis,
+    group: FittedGroup,
+    options: ReportOptions,
+    smoothness: Smoothness | None = None,
+) -> Finding:
+    """Compute a contrast, threshold it and list its clusters.
+
+    `smoothness` is that of the fit's residuals; random field theory needs it.
+    """
     weights = tested.weights
     with renamed(contrast="contrasts"):
         result = against(group.result.contrast(weights), tested.null_value, group.result.n_threads)
@@ -174,32 +204,22 @@ def find(name: str, tested: Hypothesis, group: FittedGroup, options: ReportOptio
     # In the type of `compute_contrast`'s images: the page then shows what its reader finds there.
     shown = narrowed(z)
     values = shown.astype(np.float64)
-    if options.height_control is None:
-        limit = options.threshold
-    else:
-        tests = values[~np.isnan(values)]
-        limit = threshold_of(tests, options.alpha, options.height_control, two_sided=two_sided)
     extent = options.cluster_threshold
     if extent:
         refuse_clusters(group.space, "cluster_threshold", f"is {extent}")
-    kept = survivors(group.space, values, limit, extent, two_sided=two_sided).row
-    if group.space.has_neighbours:
-        found = tabulate(
-            group.space,
-            values,
-            limit,
-            cluster_threshold=extent,
-            two_sided=two_sided,
-            min_distance=options.min_distance,
-            dtype=shown.dtype,
-        )
-    else:
-        found = tabulate_places(group.space, values, limit, two_sided=two_sided)
-    tested_map = TestedMap(values[~np.isnan(values)], limit, two_sided, extent)
-    method = method_of_control(options.height_control)
-    found = with_p_values(found, tested_map, method).strongest_first()
+    stat_map = _as_map(f"the map of {printable(name)}", group.space, values, shown.dtype)
+    own = _threshold(stat_map, result, options, smoothness, two_sided=two_sided)
+    limit = own.threshold
+    kept = survivors(
+        group.space,
+        values,
+        limit,
+        least_sizes(group.space, extent, own.cluster_sizes),
+        two_sided=two_sided,
+    ).row
+    found = _tabulated(own, kept, options, two_sided=two_sided)
     if options.atlas is not None and group.space.has_neighbours:
-        found = with_regions(found, options.atlas, f"the map of {printable(name)}")
+        found = with_regions(found, options.atlas, stat_map.name)
     top = peak_at(_farthest(z, limit, two_sided=two_sided), group.space, z)
     return Finding(
         name=name,
@@ -219,7 +239,71 @@ def find(name: str, tested: Hypothesis, group: FittedGroup, options: ReportOptio
         peaks=main_peaks(found, z) or (top,),
         cluster_threshold=extent,
         top_size=_cluster_size(z, top.place, limit, group.space),
+        cluster_sizes=own.cluster_sizes,
     )
+
+
+def _as_map(name: str, space: Space, values: NDArray[np.float64], dtype: np.dtype[Any]) -> StatMap:
+    """Return a row of z-scores as the functions of thresholds take it."""
+    everywhere = np.ones(space.n_values, np.bool_)
+    return StatMap(name, space, values, ~np.isnan(values), dtype, space, everywhere)
+
+
+def _threshold(
+    stat_map: StatMap,
+    result: ContrastResult,
+    options: ReportOptions,
+    smoothness: Smoothness | None,
+    *,
+    two_sided: bool,
+) -> ThresholdedMap:
+    """Return the threshold of a map of z, and the sizes that its clusters need."""
+    control, alpha = options.height_control, options.alpha
+    if control is None:
+        return ThresholdedMap(None, options.threshold, {}, stat_map)
+    if control == "rft" or control == "cluster-rft":  # noqa: PLR1714  (for the types)
+        assert smoothness is not None  # noqa: S101  (the page has it for such a control)
+        own = field_of_result(result, smoothness)
+        if alpha == 0:
+            return ThresholdedMap(None, math.inf, {}, stat_map, own)
+        with renamed(images="height_control"):
+            limit, sizes = threshold_by_fields(
+                control, stat_map, own, alpha, options.cluster_forming_p, two_sided=two_sided
+            )
+        return ThresholdedMap(None, limit, sizes, stat_map, own)
+    limit = threshold_of(stat_map.tests, alpha, control, two_sided=two_sided)
+    return ThresholdedMap(None, limit, {}, stat_map)
+
+
+def _tabulated(
+    own: ThresholdedMap, kept: NDArray[np.float64], options: ReportOptions, *, two_sided: bool
+) -> FoundClusters:
+    """Return the clusters that survive, the strongest first, with their p-values."""
+    stat_map, extent = own.tested, options.cluster_threshold
+    assert stat_map is not None  # noqa: S101  (`_threshold` has it)
+    space, values = stat_map.space, stat_map.values  # noqa: PD011
+    method = method_of_control(options.height_control, own.field)
+    if not space.has_neighbours:
+        found = tabulate_places(space, values, own.threshold, two_sided=two_sided)
+        tested = TestedMap(stat_map.tests, own.threshold, two_sided, extent)
+        return with_p_values(found, tested, method).strongest_first()
+    found = tabulate(
+        space,
+        kept if own.cluster_sizes else values,  # in which small clusters are zero
+        own.threshold,
+        cluster_threshold=extent,
+        two_sided=two_sided,
+        min_distance=options.min_distance,
+        dtype=stat_map.dtype,
+    )
+    if own.cluster_sizes:
+        with_p = with_p_of_threshold(
+            found, own, method, two_sided=two_sided, cluster_threshold=extent
+        )
+    else:
+        tested = TestedMap(stat_map.tests, own.threshold, two_sided, extent)
+        with_p = with_p_values(found, tested, method)
+    return with_p.strongest_first()
 
 
 def _farthest(z: NDArray[np.float64], threshold: float, *, two_sided: bool) -> int:

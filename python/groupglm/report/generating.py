@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from groupglm.errors import ArgumentError, renamed
 from groupglm.messages import Wording
 from groupglm.report.html_report import HTMLReport, check_dims
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from groupglm.group.fitted_group import FittedGroup
+    from groupglm.inference.random_fields.smoothness import Smoothness
 
 __all__ = ["report_on", "report_without_results"]
 
@@ -42,6 +44,14 @@ class Fits(Protocol):
         """Return the fit of a kind of maps, and make it the current one."""
         ...
 
+    def smoothness(self) -> Smoothness:
+        """Return the smoothness of the current fit's residuals; it may read the images."""
+        ...
+
+    def smoothness_if_known(self) -> Smoothness | None:
+        """Return the smoothness of the current fit's residuals, if it has been estimated."""
+        ...
+
 
 def report_without_results(
     given: Mapping[str, Any], problem: str, model_parameters: Mapping[str, Any]
@@ -64,12 +74,14 @@ def report_on(
     command: str,
     command_note: str,
     wording: Wording,
+    smoothness: Smoothness | None = None,
 ) -> HTMLReport:
     """Write the page of a model, with every parameter of ``generate_report`` given.
 
     `model_parameters` and `report_parameters` are shown on the page, to make it again. `command` is
     the shell command that does so, if there is one, and `command_note` a note on it. `wording`
-    returns a message in the words of the caller who asks for the page.
+    returns a message in the words of the caller who asks for the page. `smoothness` is that of the
+    residuals, where the caller knows it.
     """
     from groupglm.report.drawing import checked_views
     from groupglm.report.options import check_corrections, named_contrasts
@@ -82,6 +94,18 @@ def report_on(
     named = named_contrasts(given["contrasts"], [str(name) for name in fits.design.columns])
     permutations = check_permutations(given["permutations"], list(named))
     group = fits.of(given["first_level_contrast"])
+    smoothness = smoothness or fits.smoothness_if_known()
+    if smoothness is None and named and any(own.by_fields for own in options):
+        if group.saved_in is not None:
+            raise ArgumentError.about(
+                "height_control",
+                "random field theory needs the smoothness of the noise, which the saved model does "
+                "not hold, and which only the images tell",
+                "ask a fitted model for its smoothness_ before you save it, as the command fit "
+                "does with a correction by rft",
+            )
+        with renamed(images="height_control"):
+            smoothness = fits.smoothness()
     request = Request(
         corrections=options,
         contrasts=named,
@@ -91,6 +115,7 @@ def report_on(
         command=command,
         command_note=command_note,
         wording=wording,
+        smoothness=smoothness,
     )
     page, methods = build_page(group, fits.design, request)
     return HTMLReport(page, dims, inputs=fits.files, methods=methods)

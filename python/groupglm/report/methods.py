@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Methods", "bibtex"]
+__all__ = ["Methods", "bibtex", "cited"]
 
 # Vancouver style, in which every reference of this package is written.
 _ARTICLE = re.compile(
@@ -47,6 +47,22 @@ class Methods:
     def bibtex(self) -> str:
         """The references as BibTeX."""
         return bibtex(self.references)
+
+
+def cited(references: Sequence[str]) -> str:
+    """Return references in Vancouver style as a text cites them: first author and year.
+
+    Examples
+    --------
+    >>> cited(["Nelder JA, Lee Y. A title. J Stat. 1998;57(1):289-300."])
+    'Nelder, 1998'
+    """
+    found = []
+    for reference in references:
+        family = re.split(r",|\. ", reference, maxsplit=1)[0].rpartition(" ")[0]
+        year = re.findall(r"\b(?:19|20)\d\d\b", reference)[-1]
+        found.append(f"{family}, {year}")
+    return "; ".join(found)
 
 
 def bibtex(references: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from groupglm.atlases.atlas import Atlas
 from groupglm.atlases.finding import as_atlas
 from groupglm.design.hypotheses import Hypothesis, read_hypothesis
 from groupglm.errors import ArgumentError, printable, shown, warn_caller
+from groupglm.inference.arguments import check_probability
+from groupglm.inference.thresholded_map import BY_FIELDS, FORMING_P, HeightControl
 from groupglm.messages import text_of
 from groupglm.runtime.arguments import (
     check_choice,
@@ -32,10 +34,11 @@ __all__ = [
     "named_contrasts",
 ]
 
-HeightControl: TypeAlias = Literal["fpr", "fdr", "bonferroni"]
 PlotType: TypeAlias = Literal["slice", "glass"]
 
 DEFAULT_THRESHOLD, DEFAULT_ALPHA = 3.09, 0.001
+
+_CONTROLS = ("fpr", "fdr", "bonferroni", *BY_FIELDS, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +60,20 @@ class ReportOptions:
     two_sided: bool
     cut_coords: Any
     atlas: Atlas | None = None
+    cluster_forming_p: float = FORMING_P
+
+    @property
+    def by_fields(self) -> bool:
+        """Whether the threshold is that of random field theory, which needs the smoothness."""
+        return self.height_control in BY_FIELDS
 
     @classmethod
     def check(cls, **given: Any) -> ReportOptions:
         """Refuse wrong values, and warn of options without effect."""
         check_text("title", given["title"])
-        check_choice("height_control", given["height_control"], (*get_args(HeightControl), None))
+        check_choice("height_control", given["height_control"], _CONTROLS)
         given["two_sided"] = check_truth("two_sided", given["two_sided"])
+        given["cluster_forming_p"] = _checked_forming_p(given)
         _check_thresholds(given)
         return cls(**given)
 
@@ -72,32 +82,54 @@ def check_corrections(given: Mapping[str, Any]) -> tuple[ReportOptions, ...]:
     """Return the checked options of each correction that was asked for."""
     atlas = given["atlas"]
     given = {**given, "atlas": None if atlas is None else as_atlas(atlas)}  # loaded once
-    controls, alphas = given["height_control"], given["alpha"]
+    controls = given["height_control"]
     if not isinstance(controls, list | tuple):
         return (ReportOptions.check(**given),)
-    if isinstance(alphas, list | tuple | np.ndarray):
-        levels = list(alphas)
-    else:
-        levels = [alphas] * len(controls)
-    if not controls or len(levels) != len(controls):
-        raise ArgumentError(
-            "height_control",
-            f"{len(controls)} corrections and alpha {len(levels)} levels",
-            remedy="give at least one correction, and one level for all or one for each",
-            verb="has",
-        )
-    pairs = list(zip(controls, levels, strict=True))
-    found = []
-    for control, alpha in pairs:
+    levels = _one_for_each("alpha", given["alpha"], len(controls))
+    forming = _one_for_each("cluster_forming_p", given.get("cluster_forming_p"), len(controls))
+    found, pairs = [], []
+    for control, alpha, forming_p in zip(controls, levels, forming, strict=True):
         own = {**given, "height_control": control, "alpha": alpha}
+        # It has an effect on others of the list.
+        several = "cluster-rft" in controls and control != "cluster-rft"
+        own["cluster_forming_p"] = None if several else forming_p
+        pairs.append((control, alpha, own["cluster_forming_p"]))
         if None in controls:  # each of alpha and threshold has an effect on other corrections
             own |= {"alpha": DEFAULT_ALPHA} if control is None else {"threshold": DEFAULT_THRESHOLD}
         found.append(ReportOptions.check(**own))
     if len(set(pairs)) < len(pairs):
         raise ArgumentError.about(
-            "height_control", f"height_control and alpha hold a correction twice: {pairs}"
+            "height_control",
+            "height_control and alpha hold a correction twice: "
+            f"{[(control, alpha) for control, alpha, _ in pairs]}",
         )
     return tuple(found)
+
+
+def _one_for_each(name: str, given: Any, n_corrections: int) -> list[Any]:
+    """Return a value for each correction, of which there must be one."""
+    several = isinstance(given, list | tuple | np.ndarray)
+    values = list(given) if several else [given] * n_corrections
+    if not n_corrections or len(values) != n_corrections:
+        raise ArgumentError(
+            "height_control",
+            f"{n_corrections} corrections and {name} {len(values)} levels",
+            remedy="give at least one correction, and one level for all or one for each",
+            verb="has",
+        )
+    return values
+
+
+def _checked_forming_p(given: Mapping[str, Any]) -> float:
+    """Return the p at which places form clusters; warn if there are none to be formed."""
+    p = given.get("cluster_forming_p")
+    if p is None:
+        return FORMING_P
+    if given["height_control"] != "cluster-rft":
+        warn_caller(
+            f"cluster_forming_p={shown(p)} has no effect: only height_control='cluster-rft' uses it"
+        )
+    return check_probability("cluster_forming_p", p)
 
 
 def _check_thresholds(given: dict[str, Any]) -> None:
@@ -138,7 +170,7 @@ def _check_thresholds(given: dict[str, Any]) -> None:
     if control is None and alpha != DEFAULT_ALPHA:
         warn_caller(
             f"alpha={alpha} has no effect with height_control=None: the threshold is z = "
-            f"{threshold}; give height_control='fpr', 'fdr' or 'bonferroni' to use it"
+            f"{threshold}; give height_control='fpr', 'fdr', 'bonferroni' or 'rft' to use it"
         )
     extent = whole_number("cluster_threshold", given["cluster_threshold"], least=0)
     distance = real_number("min_distance", given["min_distance"])

@@ -14,7 +14,7 @@ import numpy as np
 from groupglm.errors import printable
 from groupglm.group.image_names import subject_names
 from groupglm.messages import Wording
-from groupglm.report import permuted_words, redo, words
+from groupglm.report import correction_words, redo, smoothness_words, words
 from groupglm.report.contrast_results import ContrastResults
 from groupglm.report.contrast_section import contrast_section
 from groupglm.report.data_quality import look_at_images
@@ -23,7 +23,7 @@ from groupglm.report.design_section import design_section
 from groupglm.report.drawing import drawing_of
 from groupglm.report.findings import find
 from groupglm.report.heterogeneity import heterogeneity_section
-from groupglm.report.methods import Methods
+from groupglm.report.methods_text import methods_of
 from groupglm.report.peak_pictures import places_of
 from groupglm.report.permuted_findings import find_permuted
 from groupglm.report.rendering import render
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
     from groupglm.design.hypotheses import Hypothesis
     from groupglm.group.fitted_group import FittedGroup
-    from groupglm.report.drawing import Drawing
+    from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.report.findings import Peak
+    from groupglm.report.methods import Methods
     from groupglm.report.options import ReportOptions
     from groupglm.report.permutation_test import PermutationTest
 
@@ -63,6 +64,8 @@ class Request:
         The shell command that makes the page again, and a note on it; empty if there is none.
     wording : callable
         Returns a message in the words of the caller who asked for the page.
+    smoothness : Smoothness, optional
+        The smoothness of the residuals, where it is known. Random field theory needs it.
     """
 
     corrections: tuple[ReportOptions, ...]
@@ -73,6 +76,7 @@ class Request:
     command: str = ""
     command_note: str = ""
     wording: Wording = str
+    smoothness: Smoothness | None = None
 
 
 def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> tuple[str, Methods]:
@@ -80,7 +84,10 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> tu
     options = request.corrections[0]
     drawing = drawing_of(group, options, request.report_parameters)
     findings = [
-        [find(name, tested, group, correction) for correction in request.corrections]
+        [
+            find(name, tested, group, correction, request.smoothness)
+            for correction in request.corrections
+        ]
         for name, tested in request.contrasts.items()
     ]
     permuted = [
@@ -116,23 +123,20 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> tu
     script = python_script(
         group, design, request.model_parameters, request.report_parameters, request.contrasts
     )
-    methods = Methods(
-        _methods(drawing, contrasts, request, versions),
-        (
-            *words.references(group, request.corrections),
-            *permuted_words.references([one for own in permuted for one in own]),
-        ),
-    )
+    methods = methods_of(drawing, contrasts, request, versions)
     context = {
         "title": options.title or f"Group analysis of {len(group.images)} images",
         "summary": words.summary(group, quality),
-        "corrections": [words.correction(own, group.space) for own in request.corrections]
+        "corrections": [
+            correction_words.correction(own, group.space) for own in request.corrections
+        ]
         if findings
         else [],
         "methods": methods.text,
         "references": methods.references,
         "data": data_section(group, quality, request.wording),
-        "space": drawing.facts(),
+        "space": [*drawing.facts(), *smoothness_words.facts(request.smoothness)],
+        "caution": smoothness_words.caution(request.smoothness),
         "places": group.space.place_words[1],
         "mask_picture": drawing.mask_picture(),
         "note": drawing.note,
@@ -179,18 +183,6 @@ def build_page_without_results(
     return render("empty.html.j2", context)
 
 
-def _methods(
-    drawing: Drawing,
-    contrasts: list[ContrastResults],
-    request: Request,
-    versions: dict[str, str],
-) -> str:
-    found = [contrast.findings for contrast in contrasts]
-    text = words.methods(drawing.group, drawing.resolution, found, request.corrections, versions)
-    permuted = [finding for contrast in contrasts for finding in contrast.permuted]
-    return f"{text} {permuted_words.methods(permuted)}" if permuted else text
-
-
 def _for_a_page(command: str) -> str:
     """Quote a command's words that hold control characters, so that it can be pasted."""
     return " ".join(
@@ -205,6 +197,6 @@ def _for_a_page(command: str) -> str:
 def _all_parameters(corrections: Sequence[ReportOptions]) -> dict[str, str]:
     parameters = {name: redo.shown(value) for name, value in vars(corrections[0]).items()}
     if len(corrections) > 1:
-        for name in ("height_control", "alpha"):
+        for name in ("height_control", "alpha", "cluster_forming_p"):
             parameters[name] = redo.shown([getattr(own, name) for own in corrections])
     return parameters

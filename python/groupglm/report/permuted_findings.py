@@ -97,6 +97,7 @@ def find_permuted(
             peaks=main_peaks(found, z) or (peak,),
             cluster_threshold=0,
             top_size=0,
+            cluster_sizes={},
             kind=kind,
             logp=narrowed(logp),
             smallest_p=float(10.0 ** -logp[top]),

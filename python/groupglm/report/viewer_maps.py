@@ -96,7 +96,7 @@ class Viewed:
         by_p = isinstance(finding, PermutedFinding)
         return cls(
             name, "corrected p" if by_p else "z", threshold_of(finding), tuple(limits),
-            finding.cluster_threshold, finding.two_sided and not by_p,
+            finding.least_size(finding.top.place), finding.two_sided and not by_p,
             -1 if finding.threshold < 0 and not by_p else 1, by_p,
         )  # fmt: skip
 

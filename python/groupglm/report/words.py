@@ -22,33 +22,18 @@ if TYPE_CHECKING:
     from groupglm.inference.peaks import Extreme
     from groupglm.report.data_quality import DataQuality
     from groupglm.report.findings import Finding, Peak
-    from groupglm.report.options import ReportOptions
-    from groupglm.spaces.base import Space
 
 __all__ = [
     "beyond",
     "clusters",
-    "correction",
     "headline",
     "listed",
-    "methods",
     "place",
-    "references",
     "summary",
-    "title",
     "z_text",
 ]
 
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
-
-_REFERENCES = {
-    "fdr": (
-        "Benjamini Y, Hochberg Y. Controlling the false discovery rate: a practical and powerful "
-        "approach to multiple testing. J R Stat Soc B. 1995;57:289-300."
-    ),
-    "outliers": "Iglewicz B, Hoaglin DC. How to Detect and Handle Outliers. ASQC; 1993.",
-    "vif": "Belsley DA, Kuh E, Welsch RE. Regression Diagnostics. New York: Wiley; 1980.",
-}
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
@@ -98,51 +83,6 @@ def _freedom(df: float | NDArray[Any]) -> str:
     if np.isinf(np.ravel(df)).all():
         return "Nothing is estimated of the error, whose variances are taken as known."
     return f"That leaves {rounding.span(df)} degrees of freedom for the error."
-
-
-def title(options: ReportOptions, *, two_sided: bool) -> str:
-    """Return the title of a correction, for a test of one tail or of both."""
-    if options.height_control == "fpr":
-        return f"p < {options.alpha:g}, uncorrected"
-    if options.height_control == "fdr":
-        return f"False discovery rate {options.alpha:g}"
-    if options.height_control == "bonferroni":
-        return f"Familywise error rate {options.alpha:g}, by Bonferroni's correction"
-    return f"{beyond(options.threshold, two_sided=two_sided)}, uncorrected"
-
-
-def correction(options: ReportOptions, space: Space) -> str:
-    """Return, in words, what the threshold controls and what it does not."""
-    one, many = space.place_words
-    sides = "two-sided" if options.two_sided else "one-sided"
-    least = ""
-    if options.cluster_threshold:
-        least = (
-            f" Clusters of fewer than {options.cluster_threshold} {space.unit} are left out, which "
-            "does not by itself control any error rate."
-        )
-    if options.height_control == "fpr":
-        text = (
-            f"Each {one} is tested by itself at p < {options.alpha:g} ({sides}); nothing is "
-            f"corrected for the number of {many}, so that some of what is shown is expected by "
-            "chance."
-        )
-    elif options.height_control == "fdr":
-        text = (
-            f"The false discovery rate is controlled at {options.alpha:g} ({sides}): of the {many} "
-            "shown, about that share is expected to be by chance."
-        )
-    elif options.height_control == "bonferroni":
-        text = (
-            f"The familywise error rate is controlled at {options.alpha:g} by Bonferroni's "
-            f"correction ({sides}): the chance of any false {one} in a map is at most that."
-        )
-    else:
-        text = (
-            f"The threshold is z = {options.threshold:g} ({sides}), as given; nothing is corrected "
-            f"for the number of {many}."
-        )
-    return text + least
 
 
 def headline(finding: Finding) -> str:
@@ -203,11 +143,13 @@ def rank(finding: Finding, found: Peak) -> str:
 
 
 def _too_small(finding: Finding) -> str:
-    size = extent(finding.top_size, finding.space)
-    return (
-        f"above the threshold in a cluster of {size}, fewer than the {finding.cluster_threshold} "
-        "asked for"
-    )
+    size, least = extent(finding.top_size, finding.space), finding.least_size(finding.top.place)
+    if least > finding.cluster_threshold:
+        return (
+            f"above the threshold in a cluster of {size}, fewer than the {least:.4g} from which on "
+            "one is significant"
+        )
+    return f"above the threshold in a cluster of {size}, fewer than the {least:g} asked for"
 
 
 def peak(found: Peak) -> str:
@@ -225,77 +167,3 @@ def beyond(threshold: float, *, two_sided: bool) -> str:
     if two_sided:
         return f"|z| > {z_text(threshold)}"
     return f"z {'<' if threshold < 0 else '>'} {z_text(threshold)}"
-
-
-def methods(
-    group: FittedGroup,
-    resolution: str,
-    findings: Sequence[Sequence[Finding]],
-    corrections: Sequence[ReportOptions],
-    versions: dict[str, str],
-) -> str:
-    """Return a paragraph for a paper, numbers filled in; findings by contrast and correction."""
-    result = group.result
-    _, many = group.space.place_words
-    fine = f" ({resolution})" if resolution else ""
-    text = (
-        f"Group analysis was a mass-univariate general linear model, "
-        f"{result.words().cited} with groupglm {versions['groupglm']} (Python "
-        f"{versions['Python']}, NumPy {versions['numpy']}, SciPy {versions['scipy']}). The effect "
-        f"images of {len(group.images)} inputs{fine} were modelled at "
-        f"{group.space.n_values:,} {many} with the regressors {listed(result.column_names, 40)}"
-        f"{_residual_freedom(result.df_residual)}."
-    )
-    if findings:
-        tests = listed(
-            [f"{own[0].name} [{own[0].expression}; {own[0].result.degrees}]" for own in findings],
-            40,
-        )
-        text += f" We tested {tests}. Statistics were turned into z scores of equal tail area."
-        for own, options in zip(zip(*findings, strict=True), corrections, strict=True):
-            text += f" {_threshold_for_paper(own, options, group.space)}"
-    return text
-
-
-def _residual_freedom(df: float | NDArray[Any]) -> str:
-    if np.isinf(np.ravel(df)).all():
-        return ""
-    return f", leaving {rounding.span(df)} residual degrees of freedom"
-
-
-def _threshold_for_paper(findings: Sequence[Finding], options: ReportOptions, space: Space) -> str:
-    limits = sorted(
-        {
-            beyond(finding.threshold, two_sided=finding.two_sided)
-            for finding in findings
-            if math.isfinite(finding.threshold)
-        }
-    )
-    how = {
-        "fpr": f"at p < {options.alpha:g}, uncorrected for multiple comparisons",
-        "fdr": f"at a false discovery rate of {options.alpha:g} (Benjamini and Hochberg, 1995)",
-        "bonferroni": f"at a familywise error rate of {options.alpha:g} (Bonferroni)",
-        None: "uncorrected for multiple comparisons",
-    }[options.height_control]
-    at = f" ({listed(limits)})" if limits else ""
-    least = ""
-    if options.cluster_threshold:
-        least = f" and a cluster extent of at least {options.cluster_threshold} {space.unit}"
-    return f"Maps were thresholded {how}{at}{least}; {_sides(findings)}."
-
-
-def _sides(findings: Sequence[Finding]) -> str:
-    """Return, in words, which tails were tested; F has one, which holds all directions."""
-    of_t = {finding.two_sided for finding in findings if finding.result.stat_type == "t"}
-    sides = "two-sided" if True in of_t else "one-sided"
-    if not any(finding.result.stat_type == "F" for finding in findings):
-        return f"tests were {sides}"
-    of_f = "F tests have one tail, for effects of any direction"
-    return f"t tests were {sides}, and {of_f}" if of_t else of_f
-
-
-def references(group: FittedGroup, corrections: Sequence[ReportOptions]) -> list[str]:
-    """Return the references of the methods and of the report."""
-    uses_fdr = any(options.height_control == "fdr" for options in corrections)
-    keys = ["vif", "outliers", *(["fdr"] if uses_fdr else [])]
-    return [*group.result.words().references, *(_REFERENCES[key] for key in keys)]

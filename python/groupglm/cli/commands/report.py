@@ -19,7 +19,7 @@ from groupglm.cli.options.common import (
 )
 from groupglm.cli.options.common import background as background_option
 from groupglm.cli.options.common import cluster_threshold as cluster_threshold_option
-from groupglm.cli.options.corrections import BY_FIELDS, Correction, correct
+from groupglm.cli.options.corrections import Correction, correct
 from groupglm.cli.options.geometry import (
     SidePair,
     geometry_of,
@@ -32,13 +32,13 @@ from groupglm.cli.options.typed_command import typed_command
 from groupglm.cli.results.derived_files import Made
 from groupglm.cli.results.provenance import file_facts
 from groupglm.cli.wording import as_options
-from groupglm.errors import warn_caller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from groupglm.cli.steps.report_folder import ModelFolder
     from groupglm.estimator.group_model import GroupModel
+    from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.report import HTMLReport, PermutationTest
     from groupglm.spaces.geometry import Geometry
 
@@ -88,7 +88,8 @@ def report(
     corrected.
 
     The page is one file, which loads nothing from elsewhere. It needs no images of subjects. It
-    leaves out what is computed from them: their comparison, and the data at the peaks.
+    leaves out what is computed from them: their comparison, and the data at the peaks. Random field
+    theory needs the smoothness that "groupglm fit --correct rft:0.05" has written.
 
     A model holds the meshes that "groupglm fit --surfaces" had: its maps are drawn, and their
     clusters found, on these. Give --surfaces for a model that was fitted without them, whose page
@@ -195,6 +196,7 @@ def _write(
             corrections,
             draft,
             permutations=tests,
+            smoothness=folder.smoothness,
             **page,
         )
     return said
@@ -207,19 +209,12 @@ def write_report(
     output: Path,
     *,
     permutations: Mapping[str, PermutationTest] | None = None,
+    smoothness: Smoothness | None = None,
     **options: Any,
 ) -> HTMLReport:
     """Write the page of a fitted model, and return it."""
     from groupglm.estimator.reporting import make_report
 
-    by_fields = [correction for correction in corrections if correction.control in BY_FIELDS]
-    if by_fields:
-        warn_caller(
-            f"the page does not show {', '.join(map(str, by_fields))}: its maps and tables are "
-            "files beside the page"
-        )
-        others = [correction for correction in corrections if correction.control not in BY_FIELDS]
-        corrections = others or [Correction("fpr", 0.001)]
     given = {
         "contrasts": dict(contrasts) or None,
         "alpha": [correction.alpha for correction in corrections],
@@ -228,7 +223,11 @@ def write_report(
         **options,
     }
     if len(corrections) == 1:
-        given |= {"alpha": corrections[0].alpha, "height_control": corrections[0].control}
+        (only,) = corrections
+        given |= {"alpha": only.alpha, "height_control": only.control}
+    forming = [correction.forming_p for correction in corrections]
+    if any(p is not None for p in forming):
+        given["cluster_forming_p"] = forming if len(forming) > 1 else forming[0]
     page = make_report(
         model,
         given,
@@ -237,6 +236,7 @@ def write_report(
             "In the folder in which it was run first; --overwrite is needed where its results are."
         ),
         wording=lambda message: as_options(message, "fit"),
+        smoothness=smoothness,
     )
     page.save_as_html(output)
     return page

@@ -240,6 +240,8 @@ def _report(
     if redo or not all(outputs.is_done(own, said) for own in pages):
         weights = {contrast.name: contrast.tested for contrast in study.contrasts}
         facts = {"Description": "Page about the group model", **said}
+        chosen: dict[str, Any] = {} if how.background is None else {"bg_img": how.background}
+        chosen |= {} if how.atlas is None else {"atlas": how.atlas.load()}
         with outputs.described(path, facts) as draft:
             page = write_report(
                 fitted.model,
@@ -249,8 +251,7 @@ def _report(
                 permutations=tests,
                 two_sided=how.two_sided,
                 cluster_threshold=how.cluster_threshold,
-                **({} if how.background is None else {"bg_img": how.background}),
-                **({} if how.atlas is None else {"atlas": how.atlas.load()}),
+                **chosen,
             )
         _write_methods(page, outputs, said)
         journal.say(f"Report: {path}")
@@ -298,6 +299,8 @@ def _write_shared(
     write_common(study, outputs, model, journal)
     if settings.how.save_model:
         path = outputs.folder / outputs.names.model
+        if any(rule.correction.control in BY_FIELDS for rule in settings.rules):
+            model.smoothness_  # noqa: B018  (which the file keeps, once it is known)
         said = {"Description": "The fitted model, as SecondLevelModel.load reads it"}
         with outputs.described(path, said) as draft:
             model.save(draft)

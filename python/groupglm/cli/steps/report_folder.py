@@ -19,6 +19,7 @@ from groupglm.spaces.files import map_of
 from groupglm.spaces.map_files import files_of_map
 
 if TYPE_CHECKING:
+    from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.report import PermutationTest
 
 __all__ = ["ModelFolder", "find_model"]
@@ -43,7 +44,7 @@ def find_model(place: Path) -> Path:
     return found[0]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class ModelFolder:
     """The results beside a model, according to their sidecars.
 
@@ -61,6 +62,8 @@ class ModelFolder:
         Whether both tails of t were tested, with the first sidecar that says so.
     read : list of pathlib.Path
         The maps of these results.
+    smoothness : Smoothness or None
+        The smoothness of the noise, if a sidecar tells it.
     """
 
     contrasts: list[Contrast] = field(default_factory=list)
@@ -69,10 +72,13 @@ class ModelFolder:
     extents: dict[int, str] = field(default_factory=dict)
     tails: dict[bool, str] = field(default_factory=dict)
     read: list[Path] = field(default_factory=list)
+    smoothness: Smoothness | None = None
 
     @classmethod
     def of(cls, model: Path) -> ModelFolder:
         """Read the sidecars beside a model; sidecars of another study are left out."""
+        from groupglm.inference.random_fields.map_field import smoothness_of_facts
+
         folder = cls()
         check_described(model)
         known = _facts_of(sidecar(model))
@@ -84,6 +90,8 @@ class ModelFolder:
             name = contrast.name
             if name not in [own.name for own in folder.contrasts]:
                 folder.contrasts.append(contrast)
+            if folder.smoothness is None:
+                folder.smoothness = smoothness_of_facts(facts, path.name)
             # A page is about the whole mask, not about a small volume.
             if isinstance(facts.get("Correction"), dict) and not facts["Correction"].get(
                 "SmallVolume"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from scipy import special
 
 from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
@@ -20,15 +21,20 @@ from groupglm.spaces.registry import kind_of
 from groupglm.spaces.statistic import number_of, valid_df
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from groupglm.inference.random_fields.densities import FieldKind
     from groupglm.inference.stat_map import StatMap
+    from groupglm.models.contrast_result import ContrastResult
 
 __all__ = [
     "MapField",
     "check_smoothness",
     "cluster_sizes",
     "field_of_map",
+    "field_of_result",
     "rft_threshold",
+    "smoothness_of_facts",
     "smoothness_of_map",
 ]
 
@@ -92,6 +98,20 @@ def field_of_map(stat_img: Any, stat_map: StatMap, smoothness: Any) -> MapField:
     return MapField("t", freedom, smooth)
 
 
+def field_of_result(result: ContrastResult, smoothness: Smoothness) -> MapField:
+    """Return the field of a contrast's z-scores, the same as of its map in a file.
+
+    Where degrees of freedom differ by place, the fewest count: never too few clusters are expected.
+    """
+    residual = np.asarray(result.df[1] if isinstance(result.df, tuple) else result.df, np.float64)
+    fewest = float(residual if residual.ndim == 0 else residual[~np.isnan(result.z_score)].min())
+    if result.stat_type == "F":
+        return MapField("F", (float(result.df_numerator), fewest), smoothness)
+    if math.isinf(fewest):
+        return MapField("z", None, smoothness)
+    return MapField("t", fewest, smoothness)
+
+
 def check_smoothness(given: Any) -> Smoothness | None:
     """Return the smoothness that a caller gave; refuse anything else, also where it is not used."""
     if given is not None and not isinstance(given, Smoothness):
@@ -115,10 +135,8 @@ def _facts_of(stat_img: Any) -> dict[str, Any]:
 
 
 def _smoothness(given: Smoothness | None, facts: dict[str, Any], name: str) -> Smoothness:
-    if given is not None:
-        return given
-    own = facts.get("Smoothness")
-    if own is None:
+    found = given if given is not None else smoothness_of_facts(facts, name)
+    if found is None:
         raise ArgumentError.about(
             "smoothness",
             f"{name}: random field theory needs the smoothness of the noise, which the map's "
@@ -127,6 +145,14 @@ def _smoothness(given: Smoothness | None, facts: dict[str, Any], name: str) -> S
             + argument("smoothness", shown="model.smoothness_")
             + ", of the model that the map is of",
         )
+    return found
+
+
+def smoothness_of_facts(facts: Mapping[str, Any], name: str) -> Smoothness | None:
+    """Return the smoothness that a sidecar tells; None if it tells none."""
+    own = facts.get("Smoothness")
+    if own is None:
+        return None
     try:
         return Smoothness.of_facts(own)
     except (TypeError, ValueError) as error:

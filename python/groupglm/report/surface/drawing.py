@@ -151,7 +151,11 @@ class SurfaceDrawing(Drawing):
         if not contrasts:
             return None
         vertices = Vertices(self._hemispheres)
-        sifts = any(one.cluster_threshold > 1 for own in contrasts for one in own.findings)
+        sifts = any(
+            one.cluster_threshold > 1 or one.cluster_sizes
+            for own in contrasts
+            for one in own.findings
+        )
         return {
             **SECTION,
             "choice": "Contrast",

@@ -31,9 +31,14 @@
       return sum;
     }
 
-    smallInWords(size) {
+    extentOf(at) {
+      const { extent, extents } = this.map;
+      return extents ? extents[this.hemispheres.indexOf(this.ownOf(at))] : extent;
+    }
+
+    smallInWords(size, at) {
       const text = this.unit === "mm2" ? `${size.toFixed(1)} mm²` : `${size} ${this.unit}`;
-      return `in a cluster of ${text}, less than ${this.map.extent}`;
+      return `in a cluster of ${text}, less than ${this.extentInWords(at)}`;
     }
 
     placeInWords() {

@@ -142,6 +142,9 @@ class Vertices:
         """Return the map of a finding for the viewer, and the vertices of its table's rows."""
         peaks = [peak.place for peak in finding.peaks]
         payload = self.map_payload(shown_values(finding), viewed, peaks, shared)
+        if finding.cluster_sizes:  # each hemisphere has its own
+            least = [finding.least_size(one.own.start) for one in self._hemispheres]
+            payload["extents"] = least
         return {**payload, "rows": [self.number(int(place)) for place in finding.places]}
 
     def _peak(self, places: Sequence[int], values: NDArray[np.float64]) -> int | None:

@@ -59,9 +59,18 @@ class MapViewer {
     return Math.round(127.5 * (1 + Math.max(-1, Math.min(1, value))));
   }
 
+  // The least size of a cluster at a place.
+  extentOf() {
+    return this.map.extent;
+  }
+
+  extentInWords(at) {
+    return String(Number(this.extentOf(at).toPrecision(4)));
+  }
+
   // Clusters of neighbours of one sign, as in the table: the small ones are left out.
   sift() {
-    const { values, extent } = this.map;
+    const { values } = this.map;
     const { SHOWN, SMALL } = MapViewer;
     this.state = new Uint8Array(values.length);
     this.sizes = new Map();
@@ -73,6 +82,7 @@ class MapViewer {
       members.length = 0;
       members.push(start);
       state[start] = SHOWN;
+      const extent = this.extentOf(start);
       if (extent <= 1) continue;
       for (let next = 0; next < members.length; next++) {
         for (const other of this.neighboursOf(members[next])) {
@@ -106,7 +116,7 @@ class MapViewer {
       const side = state[index] ? past : `not ${past}`;
       what = `${map.label} = ${signed(this.inDigits(value))}, ${side} the threshold`;
     }
-    if (state[index] === MapViewer.SMALL) what += `, ${this.smallInWords(this.sizes.get(index))}`;
+    if (state[index] === MapViewer.SMALL) what += `, ${this.smallInWords(this.sizes.get(index), index)}`;
     return what;
   }
 

@@ -65,8 +65,9 @@
       return members.length;
     }
 
-    smallInWords(size) {
-      return `in a cluster of ${size} voxel${size > 1 ? "s" : ""}, fewer than ${this.map.extent}`;
+    smallInWords(size, at) {
+      const voxels = `${size} voxel${size > 1 ? "s" : ""}`;
+      return `in a cluster of ${voxels}, fewer than ${this.extentInWords(at)}`;
     }
 
     placeInWords() {
