@@ -232,6 +232,8 @@ def test_no_voxels() -> None:
     fit = fit_robust(np.ones((9, 1)), np.empty((9, 0)))
     assert fit.beta.shape == (1, 0)
     assert np.isnan(fit.mean_weights).all()
+    assert fit.df_residual == 8
+    assert len(fit.contrast([1]).stat) == 0
 
 
 @pytest.mark.parametrize(

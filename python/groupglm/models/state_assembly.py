@@ -50,8 +50,10 @@ class StateAssembly:
         q = self._design.n_working
         if self._whole is not None:
             return self._whole
-        if not self._states:
-            return _core.OlsState(q, self._n_places)
+        if not self._states:  # no places, of all rows nevertheless
+            none = _core.OlsState(q, self._n_places)
+            none.update(self._design, 0, np.empty((self._design.n_rows, self._n_places)), 1)
+            return none
         n_rows, r = self._states[0][1][:2]
         w = np.zeros((q, self._n_places))
         rss = np.zeros(self._n_places)
