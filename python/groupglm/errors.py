@@ -135,13 +135,16 @@ def renamed(**names: str) -> Iterator[None]:
         if error.argument in names:
             error._rename(names[error.argument])
         raise
-    except ImageError as error:  # of an image that is an argument by itself
+    except _NamingError as error:  # of an image that is an argument by itself
         error.args = tuple(_renamed(arg, names) for arg in error.args)
         raise
 
 
 def _renamed(text: str, names: Mapping[str, str]) -> str:
-    return text.renamed(names) if isinstance(text, Text) else text
+    if isinstance(text, Text):
+        return text.renamed(names)
+    first, colon, rest = text.partition(": ")  # an image in memory is called as its argument
+    return names[first] + colon + rest if colon and first in names else text
 
 
 class _NamingError(ValueError):

@@ -13,7 +13,7 @@ import pytest
 from scipy import optimize, stats
 
 import groupglm
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, GridMismatchError
 from groupglm.inference.random_fields.search_volume import mesh_resels
 from groupglm.inference.random_fields.smoothness import PartSmoothness, Smoothness
 from groupglm.spaces.cells import triangulation_of
@@ -155,6 +155,14 @@ def test_a_disc_of_a_surface(tmp_path: Path) -> None:
     x, y, w = left[1000].astype(float).tolist()
     _, small = groupglm.threshold_stats_img(z, **options, small_volume=(x, y, w, 15.0))
     assert 2.5 < small < whole - 0.3
+
+
+def test_a_small_volume_on_another_grid_is_called_by_its_name() -> None:
+    other = Nifti1Image(np.ones((30, 30, 29), np.uint8), AFFINE)
+    with pytest.raises(GridMismatchError, match=r"^small_volume: the mask is not on the grid"):
+        groupglm.threshold_stats_img(
+            z_map(), MASK, height_control="rft", smoothness=SMOOTH, small_volume=other
+        )
 
 
 def test_a_smoothness_without_the_part_is_refused() -> None:

@@ -239,6 +239,15 @@ def test_a_mask_of_crumbs_is_warned_of() -> None:
         groupglm.estimate_smoothness(images(noise(4.0, 8)), Nifti1Image(crumbs, AFFINE))
 
 
+@pytest.mark.parametrize("step", [2, 100])
+def test_a_mask_without_neighbours_is_refused(step: int) -> None:
+    apart = np.zeros(SHAPE, np.uint8)
+    apart[::step, ::step, ::step] = 1  # every other voxel, or one alone
+    with pytest.raises(ArgumentError, match="are neighbours") as caught:
+        groupglm.estimate_smoothness(images(noise(4.0, 8)), Nifti1Image(apart, AFFINE))
+    assert caught.value.argument == "mask_img"
+
+
 def test_impossible_input_is_refused() -> None:
     with pytest.raises(ArgumentError, match="have no neighbours"):
         groupglm.estimate_smoothness(pd.DataFrame(np.eye(9), columns=list("abcdefghi")))

@@ -123,6 +123,13 @@ def _of_lattice(cells: Lattice, r: NDArray[np.float64], df: NDArray[np.float64])
     resels = lattice_resels(cells, tuple(widths))
     fwhm_mm = tuple(width * step for width, step in zip(widths, cells.steps, strict=True))
     finite = [width for width in widths if not math.isnan(width)]
+    if not finite:
+        raise ArgumentError.about(
+            "mask_img",
+            f"no two of the {cells.part.n_values} places of the mask are neighbours "
+            f"({cells.part.name}), so that noise has no smoothness there",
+            "random field theory needs a mask of connected places: use permutation",
+        )
     return PartSmoothness(
         cells.part.name,
         len(finite),
