@@ -85,8 +85,9 @@ def report_on(
     """
     from groupglm.report.drawing import checked_views
     from groupglm.report.options import check_corrections, named_contrasts
-    from groupglm.report.page import Request, build_page
+    from groupglm.report.page import build_page
     from groupglm.report.permutation_test import check_permutations
+    from groupglm.report.request import Request
 
     dims = check_dims(given["report_dims"])
     given = {**given, **checked_views(fits.tag, given)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.models.effect_size_rules import HasEffectSizes
+from groupglm.models.effect_size_rules import rules_of
 from groupglm.report import correction_words, permuted_words, smoothness_words
 from groupglm.report.methods import Methods, cited
 from groupglm.report.words import listed
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from groupglm.report.contrast_results import ContrastResults
     from groupglm.report.drawing import Drawing
-    from groupglm.report.page import Request
+    from groupglm.report.request import Request
 
 __all__ = ["methods_of"]
 
@@ -104,8 +104,8 @@ def _effects(contrasts: Sequence[ContrastResults], fit: Any) -> tuple[str, list[
     if not listed_t:
         return "", []
     text = "Effects at peaks are given with the 95% interval of each place by itself"
-    rules = fit.effect_size_rules if isinstance(fit, HasEffectSizes) else None
-    if rules is None or rules.cohen_d:
+    rules = rules_of(fit.model)
+    if rules.cohen_d:
         return f"{text}.", []
     sources = list(rules.references["cohen_d"])
     return f"{text}, and as Cohen's d with that of the noncentral t ({cited(sources)}).", sources

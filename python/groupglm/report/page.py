@@ -6,14 +6,12 @@ from __future__ import annotations
 import datetime
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from groupglm.errors import printable
 from groupglm.group.image_names import subject_names
-from groupglm.messages import Wording
 from groupglm.report import correction_words, redo, smoothness_words, words
 from groupglm.report.contrast_results import ContrastResults
 from groupglm.report.contrast_section import contrast_section
@@ -35,48 +33,13 @@ from groupglm.report.subjects_section import subjects_section
 if TYPE_CHECKING:
     import pandas as pd
 
-    from groupglm.design.hypotheses import Hypothesis
     from groupglm.group.fitted_group import FittedGroup
-    from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.report.findings import Peak
     from groupglm.report.methods import Methods
     from groupglm.report.options import ReportOptions
-    from groupglm.report.permutation_test import PermutationTest
+    from groupglm.report.request import Request
 
-__all__ = ["Request", "build_page", "build_page_without_results"]
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """The subjects of a page.
-
-    Parameters
-    ----------
-    corrections : tuple of ReportOptions
-        Thresholds and options of pictures, one for each correction; only the thresholds differ.
-    contrasts : dict of str to Hypothesis
-        The contrasts by name.
-    permutations : dict of str to PermutationTest
-        Permutation tests of contrasts, by the contrast's name.
-    model_parameters, report_parameters : mapping
-        The user's parameters that are not the default.
-    command, command_note : str
-        The shell command that makes the page again, and a note on it; empty if there is none.
-    wording : callable
-        Returns a message in the words of the caller who asked for the page.
-    smoothness : Smoothness, optional
-        The smoothness of the residuals, where it is known. Random field theory needs it.
-    """
-
-    corrections: tuple[ReportOptions, ...]
-    contrasts: dict[str, Hypothesis]
-    permutations: dict[str, PermutationTest]
-    model_parameters: Mapping[str, Any]
-    report_parameters: Mapping[str, Any]
-    command: str = ""
-    command_note: str = ""
-    wording: Wording = str
-    smoothness: Smoothness | None = None
+__all__ = ["build_page", "build_page_without_results"]
 
 
 def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> tuple[str, Methods]:
