@@ -109,6 +109,7 @@ def test_an_overlay_has_one_colour_for_each_map_and_one_for_both(pair: tuple[Pat
         assert found == [to_rgba(colour) for colour in OVERLAY_COLOURS]
         texts = [text.get_text() for text in figure.legends[0].get_texts()]
         assert texts[:2] == ["first", "second"]
+        assert figure.legends[0].get_title().get_text() == "|z| > 2"  # of either sign
         assert ("line of sight" in texts[2]) == (picture == "glass")
 
 
@@ -245,6 +246,19 @@ def test_a_surface_has_outlines_and_the_peaks_that_a_view_shows(tmp_path: Path) 
         # The line lies along z = 0, as near as the edges between vertices, some 16 mm long.
         assert len(rows) > 0
         assert np.abs(heights).max() < 16
+
+
+def test_voxels_of_grayordinates_are_told_to_be_left_out(tmp_path: Path) -> None:
+    surfaces, _, _ = _surfaces(tmp_path)
+    n, axes = len(folded(3)[0]), nib.cifti2
+    places = axes.BrainModelAxis.from_mask(np.ones(n, bool), name="CortexLeft")
+    places += axes.BrainModelAxis.from_mask(np.ones((2, 1, 2), bool), "ThalamusLeft", AFFINE)
+    row = np.concatenate([np.linspace(-3, 3, n), [0.5, np.nan, -7.25, 1]]).astype(np.float32)
+    path = tmp_path / "whole_stat-z_statmap.dscalar.nii"
+    nib.Cifti2Image(row[np.newaxis], (axes.ScalarAxis(["z"]), places)).to_filename(path)
+    told = "whole: surfaces show the cortex only; its 4 other places, .* size is 7.25, are not"
+    with pytest.warns(UserWarning, match=told):
+        draw_sheet(check_sheet(Asked((path,), ("whole",), "surface", 2.0, surfaces=surfaces)))
 
 
 def test_peaks_of_voxels_are_not_marked_on_surfaces(tmp_path: Path) -> None:

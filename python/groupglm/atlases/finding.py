@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from groupglm.atlases.atlas import Atlas, load_atlas
 from groupglm.errors import ArgumentError, in_quotes, renamed
+from groupglm.messages import either
 from groupglm.runtime.arguments import check_choice, check_text
 from groupglm.runtime.naming import listed
 from groupglm.runtime.templates import package_folders, templateflow_folder
@@ -76,7 +77,7 @@ def find_atlas(name: str, *, resample: Literal["nearest"] | None = None) -> Atla
             "name",
             f"{len(maps)} atlases have {in_quotes(name)} in their names: "
             + listed([own.name for own in maps], _MOST_LISTED),
-            "give more words of one name, or the file to load_atlas",
+            "give more words of one name, or the file" + either(" to load_atlas", ""),
         )
     if absent:
         raise ArgumentError.about(
@@ -90,7 +91,7 @@ def find_atlas(name: str, *, resample: Literal["nearest"] | None = None) -> Atla
         f"no atlas on this machine has {in_quotes(name)} in its name (looked in "
         f"{', '.join(in_quotes(folder) for folder in _folders()) or 'no folder'}), and nothing is "
         "downloaded",
-        "give its files to load_atlas",
+        "give its file" + either(" to load_atlas", ""),
     )
 
 

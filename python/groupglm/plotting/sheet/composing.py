@@ -54,8 +54,10 @@ class Composition:
         scale.draw_bar(add_bar_axes(frame, frame.size, 1.0), self.look, label, form="%.2g")
 
 
-def compose(asked: Asked, block: tuple[float, float], look: Look) -> Composition:
+def compose(asked: Asked, block: tuple[float, float], look: Look, note: str = "") -> Composition:
     """Make a sheet for blocks of a width and height in inches, each with its name above.
+
+    `note` is written above the legend.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def compose(asked: Asked, block: tuple[float, float], look: Look) -> Composition
     names = asked.blocks
     legend = asked.legend(dark=_is_dark(look))
     below = BAR_INCHES if asked.colorbar and not asked.overlay else 0.1
-    lines = -(-len(legend) // _LEGEND_COLUMNS) * _LINE
+    lines = (-(-len(legend) // _LEGEND_COLUMNS) + bool(note)) * _LINE
     above = _HEADING if asked.title else 0.1
     width, height = block[0], block[1] + (_HEADING if names[0] else 0.0)
     n_columns = min(
@@ -87,7 +89,7 @@ def compose(asked: Asked, block: tuple[float, float], look: Look) -> Composition
     if asked.title:
         write_title(whole, plain(asked.title), look.ink, 1.0, size)
     if legend:
-        _write_legend(figure, legend, look, below / size[1])
+        _write_legend(figure, legend, look, below / size[1], note)
     return Composition(figure, [Frame(figure, box) for box in boxes], look)
 
 
@@ -109,7 +111,7 @@ def _check_pixels(size: tuple[float, float], dpi: float) -> None:
 
 
 def _write_legend(
-    figure: Figure, entries: list[tuple[str, str, bool]], look: Look, bottom: float
+    figure: Figure, entries: list[tuple[str, str, bool]], look: Look, bottom: float, note: str
 ) -> None:
     handles: list[Any] = []
     names = []
@@ -117,8 +119,9 @@ def _write_legend(
         handles.append(Patch(color=colour) if is_filled else Line2D([], [], color=colour, lw=2))
         # matplotlib leaves out names that begin with an underscore
         names.append(("\u200a" if name.startswith("_") else "") + shortened(name))
-    figure.legend(
+    made = figure.legend(
         handles, names, loc="lower center", bbox_to_anchor=(0.5, bottom), frameon=False,
         ncols=min(len(names), _LEGEND_COLUMNS), labelcolor=look.ink, fontsize=10, borderpad=0.1,
-        handlelength=1.4, columnspacing=1.6,
+        handlelength=1.4, columnspacing=1.6, title=plain(note) or None, title_fontsize=10,
     )  # fmt: skip
+    made.get_title().set_color(look.ink)

@@ -11,6 +11,7 @@ from matplotlib.colors import ListedColormap
 
 from groupglm.errors import ArgumentError
 from groupglm.plotting.kind import kind_of
+from groupglm.plotting.limits import NOISE
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.sheet.asked import OVERLAY_COLOURS
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from groupglm.plotting.sheet.asked import Asked
 
-__all__ = ["overlay_codes", "overlay_scale", "scales_of"]
+__all__ = ["overlay_codes", "overlay_note", "overlay_scale", "scales_of"]
 
 
 def scales_of(
@@ -59,6 +60,15 @@ def overlay_codes(shown: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
     """Return where two maps are drawn: 1 is the first, 2 the second, 3 both, 0 none."""
     first, second = (np.nan_to_num(own) != 0 for own in shown)
     return np.asarray(first + 2.0 * second)
+
+
+def overlay_note(asked: Asked, scales: Sequence[Scale], label: str) -> str:
+    """Return what an overlay shows, which has no colour bar: ``|z| > 3.1``; "" of no overlay."""
+    if not asked.overlay:
+        return ""
+    size = label if all(scale.one_tail for scale in scales) else f"|{label or 'value'}|"
+    limit = scales[0].threshold
+    return f"{size} > {limit:.3g}" if limit > NOISE else f"where {label or 'values'} is not 0"
 
 
 def overlay_scale() -> Scale:

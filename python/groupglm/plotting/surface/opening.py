@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, warn_caller
 from groupglm.messages import argument
 from groupglm.plotting.surface.hemispheres import hemispheres_of, members_of
 from groupglm.spaces import registry
@@ -15,12 +15,14 @@ from groupglm.spaces.geometry import Geometry
 from groupglm.spaces.surface.hemisphere import HemisphereSpace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from groupglm.plotting.surface.hemispheres import Hemisphere
     from groupglm.spaces.base import Space
 
-__all__ = ["open_hemispheres"]
+__all__ = ["open_hemispheres", "tell_of_others"]
 
 
 def open_hemispheres(
@@ -50,6 +52,21 @@ def open_hemispheres(
     row = np.empty(space.n_values)
     space.read_stored(source, row)
     return row, hemispheres_of(space)
+
+
+def tell_of_others(name: str, row: NDArray[np.float64], hemispheres: Sequence[Hemisphere]) -> None:
+    """Say which values of a map surfaces do not show: those of grayordinates beside the cortex."""
+    others = np.ones(len(row), np.bool_)
+    for one in hemispheres:
+        others[one.own] = False
+    sizes = np.abs(row[others])
+    if sizes.size:
+        largest = np.nanmax(sizes, initial=0.0)
+        warn_caller(
+            f"{name}: surfaces show the cortex only; its {sizes.size:,} other places, such as "
+            f"voxels of the thalamus, whose largest size is {largest:.4g}, are not drawn; a page "
+            "of groupglm report shows them in slices"
+        )
 
 
 def _remedy(space: Space) -> str:

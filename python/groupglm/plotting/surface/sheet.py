@@ -15,8 +15,8 @@ from groupglm.plotting.colors import LIGHT
 from groupglm.plotting.figure import Figure
 from groupglm.plotting.placing import place_rows
 from groupglm.plotting.sheet.composing import compose
-from groupglm.plotting.sheet.scales import overlay_codes, overlay_scale, scales_of
-from groupglm.plotting.surface.opening import open_hemispheres
+from groupglm.plotting.sheet.scales import overlay_codes, overlay_note, overlay_scale, scales_of
+from groupglm.plotting.surface.opening import open_hemispheres, tell_of_others
 from groupglm.plotting.surface.scene import INCHES, Scene, Writing
 from groupglm.plotting.surface.shading import Shading
 from groupglm.plotting.surface.views import check_views as check_names
@@ -58,6 +58,8 @@ def draw(asked: Asked) -> Figure:
     """Draw maps of surfaces on one figure, without pyplot."""
     shading = Shading.of("auto" if asked.background is None else asked.background)
     opened = [open_hemispheres(image, asked.surfaces) for image in asked.maps]
+    for name, one in zip(asked.names, opened, strict=True):
+        tell_of_others(name, *one)
     hemispheres = opened[0][1]
     values = [_spread(row, own, hemispheres, "stat_map_img") for row, own in opened]
     outlines = [
@@ -74,7 +76,7 @@ def draw(asked: Asked) -> Figure:
     size = place_rows(
         scene.sizes, Figure, inches=INCHES, ground=_LOOK.ground, title=False, colorbar=False
     ).size
-    composition = compose(asked, size, _LOOK)
+    composition = compose(asked, size, _LOOK, overlay_note(asked, scales, label))
     drawn = list(zip(values, scales, strict=True))
     if asked.overlay:
         shown = [[np.where(scale.shows(part), part, 0) for part in own] for own, scale in drawn]

@@ -13,7 +13,7 @@ from groupglm.plotting.colors import DARK, LIGHT
 from groupglm.plotting.figure import Figure
 from groupglm.plotting.placing import place_rows
 from groupglm.plotting.sheet.composing import compose
-from groupglm.plotting.sheet.scales import overlay_codes, overlay_scale, scales_of
+from groupglm.plotting.sheet.scales import overlay_codes, overlay_note, overlay_scale, scales_of
 from groupglm.plotting.volume.behind import Shade, draw_behind, is_dark
 from groupglm.plotting.volume.glass import draw_brain
 from groupglm.plotting.volume.layout import Page
@@ -145,7 +145,7 @@ def draw(asked: Asked) -> Figure:
         view_sizes(rows, bounds), Figure, ground=look.ground, title=False, colorbar=False,
         from_left=sheet.mode == "tiled",
     ).size  # fmt: skip
-    composition = compose(asked, size, look)
+    composition = compose(asked, size, look, overlay_note(asked, scales, label))
     pairs: list[Any] = [shown] if asked.overlay else list(zip(volumes, scales, strict=True))
     for frame, name, own in zip(composition.blocks, asked.blocks, pairs, strict=True):
         views = lay_out_within(

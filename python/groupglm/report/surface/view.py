@@ -9,7 +9,7 @@ import numpy as np
 
 from groupglm.errors import ArgumentError
 from groupglm.plotting.kind import kind_of
-from groupglm.plotting.surface.opening import open_hemispheres
+from groupglm.plotting.surface.opening import open_hemispheres, tell_of_others
 from groupglm.plotting.surface.shading import Shading
 from groupglm.report.surface.drawing import shading_given
 from groupglm.report.surface.viewer import SECTION, Vertices, meshes_payload
@@ -25,6 +25,8 @@ def viewer_of(asked: AskedView) -> tuple[dict[str, Any], str]:
     """Return what the template of the viewer needs, and a note on the shades."""
     shading = Shading.of(shading_given(asked.bg_img))
     opened = [open_hemispheres(image, asked.surfaces) for image in asked.maps]
+    for name, one in zip(asked.names, opened, strict=True):
+        tell_of_others(name, *one)
     hemispheres = opened[0][1]
     vertices = Vertices(hemispheres)
     maps = []
