@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from groupglm import SecondLevelModel, get_results_table
 from groupglm.inference.corrected_p.names import P_COLUMNS
-from reference.shell import run_well
+from reference.shell import run, run_well
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,6 +117,56 @@ def test_a_correction_has_its_p_in_the_table(study: Path, fitted: Path, correcti
     assert facts[own]["Source"]
     assert set(table["Region"]) <= {"front", "back"}
     assert ("Cluster p (FWE)" in table) == ("rft" in control)
+
+
+@pytest.mark.parametrize("method", ["fpr", "fdr", "bonferroni", "rft"])
+@pytest.mark.parametrize("stat", ["z", "t"])
+def test_clusters_of_a_map_have_the_p_of_a_method(
+    study: Path, fitted: Path, tmp_path: Path, method: Any, stat: str
+) -> None:
+    path = fitted / f"contrast-mean_stat-{stat}_statmap.nii.gz"
+    output, mask = tmp_path / "clusters.tsv", study / "mask.nii.gz"
+    given = ["clusters", path, "--threshold", 3.1, "--p-values", method, "--mask", mask]
+    run_well(*given, "--output", output)
+    table = pd.read_csv(output, sep="\t", dtype=str, keep_default_na=False)
+    python = get_results_table(
+        (model_of(study), "Intercept"), 3.1, two_sided=True, correction=method
+    )
+    check_alike(table, python)
+    facts = json.loads((tmp_path / "clusters.tsv.json").read_text())
+    columns = [name for name in table if name in P_COLUMNS]
+    assert "p (uncorrected)" in columns
+    for name in columns:
+        assert facts[name]["Source"]
+    assert facts["Options"]["PValues"] == method
+    assert "skipped" in run_well(*given, "--output", output).output
+    assert run(*given[:-4], "--output", output).exit_code == 1  # another table
+
+
+def test_p_values_of_clusters_need_what_they_are_of(study: Path, fitted: Path) -> None:
+    z = fitted / "contrast-mean_stat-z_statmap.nii.gz"
+    refused = run("clusters", z, "--threshold", 3.1, "--mask", study / "mask.nii.gz")
+    assert refused.exit_code == 2
+    assert "--mask has no effect without --p-values" in refused.output
+    image: Any = nib.load(z)
+    bare = save(study / "bare_z.nii.gz", np.asarray(image.dataobj))
+    refused = run("clusters", bare, "--threshold", 3.1, "--p-values", "rft")
+    assert refused.exit_code == 1
+    assert "groupglm fit --correct rft:0.05" in refused.output
+
+
+@pytest.mark.parametrize("how", ["fdr:0.05", "bonferroni:0.05"])
+def test_a_map_of_survivors_is_not_corrected_again(fitted: Path, tmp_path: Path, how: str) -> None:
+    (survivors,) = fitted.glob("*_desc-bonferroni*_statmap.nii.gz")
+    refused = run("threshold", survivors, "--correct", how, "--output", tmp_path / "a.nii.gz")
+    assert refused.exit_code == 1
+    assert "is thresholded already" in refused.output
+    method = how.partition(":")[0]
+    refused = run("clusters", survivors, "--threshold", 3.1, "--p-values", method)
+    assert refused.exit_code == 1
+    assert "is thresholded already" in refused.output
+    run_well("clusters", survivors, "--threshold", 3.1)
+    run_well("threshold", survivors, "--at", 5, "--output", tmp_path / "b.nii.gz")
 
 
 @pytest.mark.parametrize("by_clusters", [True, False])

@@ -68,6 +68,7 @@ _VALUES = {
 _OWN_ENTITIES = ("task", "contrast", "space", "session", "run")
 _OF_COMMAND = {
     "bids": {"model": "--group-model", "n_perm": "--permute"},
+    "clusters": {"correction": "--p-values", "height_control": "--p-values"},
     "confidence-sets": {
         "alpha": "--alpha",
         "level": "--level",

@@ -151,7 +151,7 @@ def get_results_table(
         If an argument is out of range or lacks what it needs; if a column is asked for that the
         correction does not define; if clusters are not those of the permutation test.
     groupglm.errors.ImageError
-        If a map cannot be read, or is not of z, t or F.
+        If a map cannot be read, is not of z, t or F, or is thresholded already as its sidecar says.
     GridMismatchError
         If mask, atlas or permutations are on another grid.
 

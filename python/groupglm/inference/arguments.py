@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from groupglm.errors import ArgumentError, warn_caller
+from groupglm.errors import ArgumentError, ImageError, warn_caller
 from groupglm.messages import Text, argument, either
 from groupglm.runtime.arguments import real_number
 from groupglm.spaces.registry import kind_of
@@ -145,7 +145,14 @@ def below_infinity(threshold: float) -> float:
 
 
 def check_z_scale(stat_map: StatMap) -> None:
-    """Warn of a map that is probably not of z-values."""
+    """Refuse a map of which only survivors are left; warn of one that is probably not of z."""
+    by = None if stat_map.scale is None else stat_map.scale.thresholded_by
+    if by is not None:
+        raise ImageError(
+            f"{stat_map.name}: its sidecar {by} says that it is thresholded already, so that its "
+            "tests and the sizes of its clusters are no longer those of the whole map; give the "
+            "map before the threshold"
+        )
     if stat_map.looks_like_p:
         warn_caller(
             f"{stat_map.name}: all {stat_map.n_tested} values lie between 0 and 1, as p-values do, "

@@ -106,6 +106,8 @@ class MapScale:
         The contrast's name, if the header has it.
     degrees : DegreesMap or None
         The map of degrees of freedom that differ between voxels.
+    thresholded_by : str or None
+        The sidecar, if it says that only what survives a threshold is left of the map.
     """
 
     statistic: Statistic
@@ -114,6 +116,7 @@ class MapScale:
     beside: str | None = None
     contrast: str | None = None
     degrees: DegreesMap | None = None
+    thresholded_by: str | None = None
 
     @property
     def words(self) -> str:
@@ -158,7 +161,11 @@ def known_scale(image: Any, *, described: bool = False) -> MapScale | None:
     scale = _joined(said, facts or {}, None if path is None else _z_map_beside(path))
     kind = scale.statistic.kind
     degrees = None if path is None else DegreesMap.of_sidecar(path, kind, facts or {})
-    return replace(scale, contrast=contrast, degrees=degrees)
+    is_thresholded = facts is not None and (
+        "Threshold" in facts or isinstance(facts.get("Correction"), dict)
+    )
+    by = sidecar(path).name if path is not None and is_thresholded else None
+    return replace(scale, contrast=contrast, degrees=degrees, thresholded_by=by)
 
 
 def has_one_tail(image: Any, *, described: bool = False) -> bool:

@@ -16,6 +16,7 @@ from groupglm.cli.options.common import as_json, overwrite, tails
 from groupglm.cli.options.common import cluster_threshold as cluster_threshold_option
 from groupglm.cli.options.geometry import (
     MAP,
+    MASK,
     SidePair,
     geometry_of,
     geometry_options,
@@ -25,6 +26,7 @@ from groupglm.cli.options.geometry import (
 )
 from groupglm.cli.options.paths import TO_FILE
 from groupglm.cli.results.derived_files import Made
+from groupglm.cli.results.provenance import fingerprint
 from groupglm.cli.results.records import check_described
 from groupglm.inference.column_meanings import described
 from groupglm.runtime.rounding import rounded
@@ -32,9 +34,13 @@ from groupglm.runtime.rounding import rounded
 if TYPE_CHECKING:
     import pandas as pd
 
+    from groupglm.spaces.geometry import Geometry
+    from groupglm.spaces.map_files import MapFiles
+
 __all__ = ["clusters"]
 
-_TEXTS = ("Cluster ID", "Part", "Structure", "Unit", "Region", "Regions of Cluster")
+_TEXTS = ("Cluster ID", "Part", "Parcel", "Structure", "Unit", "Region", "Regions of Cluster")
+_METHODS = ("fpr", "fdr", "bonferroni", "rft")
 _COUNTS = (
     "Cluster Size",
     "Vert",
@@ -53,6 +59,20 @@ _COUNTS = (
     show_default=True,
     help="Between a peak and the next subpeak, in mm.",
 )
+@click.option(
+    "--p-values",
+    "method",
+    type=click.Choice(_METHODS),
+    help="Add p-values of peaks and clusters: of single places (fpr), the false discovery rate "
+    "(fdr), familywise error (bonferroni), or random field theory (rft), which needs the "
+    "smoothness in the map's sidecar. The threshold is then a z.",
+)
+@click.option(
+    "--mask",
+    type=MASK,
+    help="With --p-values: where the map was tested; by default where it differs from its "
+    "background.",
+)
 @geometry_options
 @atlas_options
 @click.option("--output", type=TO_FILE, help="A .tsv file to write.")
@@ -65,6 +85,8 @@ def clusters(
     cluster_threshold: int,
     two_sided: bool | None,
     min_distance: float,
+    method: Any,
+    mask: MapFiles | None,
     surfaces: SidePair | None,
     areas: SidePair | None,
     output: Path | None,
@@ -78,13 +100,16 @@ def clusters(
     hemispheres by the name of its files without hemi-L_ and hemi-R_.
 
     The threshold is used without a correction: neither voxels nor clusters are corrected for their
-    number. "groupglm fit --correct" and "groupglm permute" correct.
+    number. "groupglm fit --correct" and "groupglm permute" correct. With --p-values, the table has
+    the columns of p that a method defines, over all places of the mask.
 
     \b
     Examples
       groupglm clusters results/contrast-age_stat-z_statmap.nii.gz --threshold 3.1
       groupglm clusters z.nii.gz --threshold 2.3 --one-sided --cluster-threshold 20 \\
           --output clusters.tsv
+      groupglm clusters results/contrast-age_stat-z_statmap.nii.gz --threshold 3.1 \\
+          --p-values bonferroni --mask results/mask.nii.gz
       groupglm clusters z.nii.gz --threshold 3.1 --atlas atlas.nii.gz --atlas-labels atlas.tsv
 
     With --atlas, the table has the region of each peak, and the percentage of each cluster that is
@@ -98,6 +123,8 @@ def clusters(
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
     terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
+    if mask is not None and method is None:
+        raise click.UsageError("--mask has no effect without --p-values.")
     chosen = AtlasChoice.taken_from(of_atlas)
     options = {
         "Threshold": threshold,
@@ -105,9 +132,12 @@ def clusters(
         "TwoSided": two_sided,
         "MinDistance": min_distance,
         **mesh_facts(surfaces, areas),
+        **({} if method is None else {"PValues": method}),
+        **({} if mask is None else {"Mask": fingerprint(mask)}),
         **({} if chosen is None else {"Atlas": chosen.facts()}),
     }
-    read = [*mesh_files(surfaces, areas), *(() if chosen is None else chosen.files)]
+    read = [*mesh_files(surfaces, areas), *(() if mask is None else mask.paths)]
+    read += [] if chosen is None else chosen.files
     made = None if output is None else Made(output, stat_map, options)
     journal = Journal(as_json=as_json)
     place = nullcontext() if made is None else made.claimed(suffixes=(".tsv",), read=read)
@@ -119,28 +149,26 @@ def clusters(
             journal.say(made.skipped())
             table = _read(made.output)
         else:
-            from groupglm.inference.cluster_table import tabulate_clusters
             from groupglm.inference.map_scale import has_one_tail
 
             if made is None:  # if there was one, it was checked as the source
                 check_described(stat_map)
             both = two_sided or (two_sided is None and not has_one_tail(stat_map, described=True))
-
-            found = tabulate_clusters(
+            table = _tabulated(
                 stat_map,
                 threshold,
+                method,
+                mask,
+                geometry_of(surfaces, areas),
                 cluster_threshold=cluster_threshold,
                 two_sided=both,
                 min_distance=min_distance,
-                geometry=geometry_of(surfaces, areas),
-                described=True,
                 atlas=None if chosen is None else chosen.load(),
             )
-            table = rounded(found.table)
             if made is not None:
-                _write(table, made)
+                _write(table, made, method)
         journal.say(table.to_string(index=False) if len(table) else "No cluster.")
-        journal.say(_as_given(stat_map))
+        journal.say(_as_given(stat_map, method))
     summary = {"input": str(stat_map), "threshold": threshold, "clusters": _numbers(table)}
     if output is not None:
         status = "written" if said is None else "skipped"
@@ -148,9 +176,40 @@ def clusters(
     journal.summary(summary)
 
 
-def _as_given(stat_map: Path) -> str:
+def _tabulated(
+    stat_map: Path,
+    threshold: float,
+    method: Any,
+    mask: MapFiles | None,
+    geometry: Geometry,
+    **options: Any,
+) -> pd.DataFrame:
+    """Return the table, rounded for reading."""
+    if method is None:
+        from groupglm.inference.cluster_table import tabulate_clusters
+
+        found = tabulate_clusters(stat_map, threshold, geometry=geometry, described=True, **options)
+        return rounded(found.table)
+    from groupglm.estimator.results_table import get_results_table
+
+    return rounded(
+        get_results_table(
+            stat_map,
+            threshold,
+            correction=method,
+            mask_img=None if mask is None else mask.as_path,
+            surfaces=geometry.surfaces,
+            areas=geometry.areas,
+            **options,
+        )
+    )
+
+
+def _as_given(stat_map: Path, method: str | None) -> str:
     from groupglm.spaces.registry import kind_of
 
+    if method is not None:
+        return f"The threshold is as given; the columns of p and q are those of {method}."
     _, space = kind_of(stat_map).open_map(stat_map, str(stat_map))
     return (
         f"The threshold is as given: neither {space.place_words[1]} nor clusters are corrected for "
@@ -182,9 +241,11 @@ def _value(name: str, text: str) -> str | float | None:
     return None if math.isnan(number) else number  # without a position in mm
 
 
-def _write(table: pd.DataFrame, made: Made) -> None:
+def _write(table: pd.DataFrame, made: Made, method: str | None) -> None:
     from groupglm.cli.results.names import write_table
+    from groupglm.inference.corrected_p.of_thresholded import sources_of_control
 
+    sources = None if method is None else sources_of_control(method)
     about = "Clusters of a map beyond a threshold, with their peaks"
-    with made.writing({"Description": about, **described(table)}) as draft:
+    with made.writing({"Description": about, **described(table, sources)}) as draft:
         write_table(draft, table)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PERMUTED_COLUMNS",
+    "RANDOM_FIELD_SOURCES",
     "Bonferroni",
     "FalseDiscoveryRate",
     "Method",
@@ -164,6 +165,18 @@ class FalseDiscoveryRate(Uncorrected):
         return {PLACE_FDR: q_at(own[PLACE_P], tested.all_p), **own}
 
 
+RANDOM_FIELD_SOURCES = {
+    SET_P: "random field theory (Friston et al. 1996)",
+    CLUSTER_FWE: "random field theory (Friston et al. 1994)",
+    CLUSTER_FDR: "topological false discovery rate (Chumbley and Friston 2009)",
+    CLUSTER_P: "random field theory (Friston et al. 1994)",
+    PEAK_FWE: "random field theory (Worsley et al. 1996)",
+    PEAK_FDR: "topological false discovery rate (Chumbley et al. 2010)",
+    PLACE_P: _TAIL,
+}
+"""Where the columns of random field theory are from."""
+
+
 @dataclass(frozen=True)
 class RandomField(Uncorrected):
     """Random field theory: of peaks, of clusters by their size, and of their set.
@@ -179,15 +192,7 @@ class RandomField(Uncorrected):
     @property
     def sources(self) -> Mapping[str, str]:
         """Columns and their sources."""
-        return {
-            SET_P: "random field theory (Friston et al. 1996)",
-            CLUSTER_FWE: "random field theory (Friston et al. 1994)",
-            CLUSTER_FDR: "topological false discovery rate (Chumbley and Friston 2009)",
-            CLUSTER_P: "random field theory (Friston et al. 1994)",
-            PEAK_FWE: "random field theory (Worsley et al. 1996)",
-            PEAK_FDR: "topological false discovery rate (Chumbley et al. 2010)",
-            **super().sources,
-        }
+        return RANDOM_FIELD_SOURCES
 
     def of_peaks(self, found: FoundClusters, z: Floats, tested: TestedMap) -> dict[str, Floats]:
         """Return the columns of peaks."""

@@ -11,6 +11,7 @@ import numpy as np
 from groupglm.inference.cluster_table import tabulate
 from groupglm.inference.corrected_p.columns import with_p_values
 from groupglm.inference.corrected_p.methods import (
+    RANDOM_FIELD_SOURCES,
     Bonferroni,
     FalseDiscoveryRate,
     RandomField,
@@ -19,12 +20,19 @@ from groupglm.inference.corrected_p.methods import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from groupglm.inference.corrected_p.methods import Method
     from groupglm.inference.found_clusters import ClusterSet, FoundClusters
     from groupglm.inference.random_fields.map_field import MapField
     from groupglm.inference.thresholded_map import ThresholdedMap
 
-__all__ = ["map_of_threshold", "method_of_control", "with_p_of_threshold"]
+__all__ = [
+    "map_of_threshold",
+    "method_of_control",
+    "sources_of_control",
+    "with_p_of_threshold",
+]
 
 
 def method_of_control(control: str | None, field: MapField | None = None) -> Method:
@@ -34,6 +42,11 @@ def method_of_control(control: str | None, field: MapField | None = None) -> Met
     if control == "fdr":
         return FalseDiscoveryRate()
     return Bonferroni() if control == "bonferroni" else Uncorrected()
+
+
+def sources_of_control(control: str) -> Mapping[str, str]:
+    """Return the columns of p of a control of error, and where the method of each is from."""
+    return RANDOM_FIELD_SOURCES if control == "rft" else method_of_control(control).sources
 
 
 def map_of_threshold(

@@ -14,7 +14,7 @@ from scipy import special
 from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
 from groupglm.inference.random_fields.limits import peak_threshold, size_thresholds, turning_height
 from groupglm.inference.random_fields.smoothness import Smoothness
-from groupglm.messages import argument
+from groupglm.messages import argument, either
 from groupglm.runtime.sidecars import read_json
 from groupglm.spaces.files import sidecar
 from groupglm.spaces.registry import kind_of
@@ -142,8 +142,10 @@ def _smoothness(given: Smoothness | None, facts: dict[str, Any], name: str) -> S
             f"{name}: random field theory needs the smoothness of the noise, which the map's "
             "sidecar does not tell",
             "give "
-            + argument("smoothness", shown="model.smoothness_")
-            + ", of the model that the map is of",
+            + either(
+                "smoothness=model.smoothness_, of the model that the map is of",
+                "a map of groupglm fit --correct rft:0.05, whose sidecar tells it",
+            ),
         )
     return found
 
