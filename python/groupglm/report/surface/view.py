@@ -25,8 +25,8 @@ def viewer_of(asked: AskedView) -> tuple[dict[str, Any], str]:
     """Return what the template of the viewer needs, and a note on the shades."""
     shading = Shading.of(shading_given(asked.bg_img))
     opened = [open_hemispheres(image, asked.surfaces) for image in asked.maps]
-    for name, one in zip(asked.names, opened, strict=True):
-        tell_of_others(name, *one)
+    for name, (row, own) in zip(asked.names, opened, strict=True):
+        tell_of_others(name, row, own)
     hemispheres = opened[0][1]
     vertices = Vertices(hemispheres)
     maps = []
