@@ -255,6 +255,7 @@ KINDS = {
     "contrast_def": "contrast",
     "contrasts": "contrast",
     "correction": "choice",
+    "cluster_forming_p": "number",
     "cmap": "choice",
     "covariance": "choice",
     "covariates": "other",
