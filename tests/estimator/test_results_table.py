@@ -106,6 +106,16 @@ def test_a_model_gives_its_own_map_statistics_and_effects(model: Any) -> None:
     ]
 
 
+def test_effects_of_a_contrast_with_a_constant_are_those_of_its_maps(model: Any) -> None:
+    found = get_results_table((model, "group = 0.4"), 2.0, two_sided=True, correction="fpr")
+    voxels = [voxel_of(row) for _, row in found.iterrows()]
+    for column, kind in (("Effect", "effect_size"), ("Cohen's d", "cohen_d"),
+                         ("Cohen's d CI Low", "cohen_d_ci_low")):  # fmt: skip
+        image = model.compute_contrast("group = 0.4", output_type=kind).get_fdata()
+        np.testing.assert_allclose(found[column], [image[v] for v in voxels], rtol=1e-6)
+    assert (np.sign(found["Cohen's d"]) == np.sign(found["Peak Stat"])).all()
+
+
 def test_a_model_and_its_map_have_the_same_p_of_random_fields(model: Any) -> None:
     others: Any = {"two_sided": True, "correction": "rft"}
     of_model = get_results_table((model, "group"), 2.6, **others)

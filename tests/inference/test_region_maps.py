@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,14 @@ from groupglm import (
     SecondLevelModel,
     cluster_level_inference,
     get_clusters_table,
+    get_results_table,
     non_parametric_inference,
+    ptfce,
     threshold_stats_img,
     true_discovery_bounds,
 )
+from groupglm.errors import ArgumentError
+from groupglm.inference.random_fields.smoothness import Smoothness
 
 N, K = 10, 14
 
@@ -93,6 +98,25 @@ def test_clusters_of_regions_are_refused(table: pd.DataFrame, design: pd.DataFra
             non_parametric_inference(
                 table, design_matrix=design, second_level_contrast="mean", n_perm=10, **option
             )
+
+
+@pytest.mark.parametrize("given", [None, Smoothness.of_box((9, 9, 9), fwhm=4.0, df=9.0)])
+def test_random_fields_of_regions_are_refused_whatever_the_smoothness(
+    table: pd.DataFrame, design: pd.DataFrame, given: Smoothness | None
+) -> None:
+    model = SecondLevelModel().fit(table, design_matrix=design)
+    z = model.compute_contrast("mean")
+    fields: dict[str, Any] = {"smoothness": given}
+    calls: list[Callable[[], Any]] = [
+        lambda: threshold_stats_img(z, height_control="rft", **fields),
+        lambda: threshold_stats_img(z, height_control="cluster-rft", **fields),
+        lambda: get_results_table(z, 2.0, correction="rft", **fields),
+        lambda: get_results_table((model, "mean"), 2.0, correction="rft", **fields),
+        lambda: ptfce(z, **fields),
+    ]
+    for call in calls:
+        with pytest.raises(ArgumentError, match=r"regions have no neighbours, .*permutation"):
+            call()
 
 
 def test_true_discoveries_are_bounded_in_groups_of_regions(

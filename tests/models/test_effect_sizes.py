@@ -297,6 +297,11 @@ def test_places_of_a_table_are_those_of_the_maps() -> None:
     table, sizes = at_places(fit, DIFFERENCE, places), sizes_of(fit, DIFFERENCE)
     for column, name in (("effect_ci_low", "ci_low"), ("cohen_d_ci_high", "cohen_d_ci_high")):
         np.testing.assert_allclose(table[column], sizes.row(name)[places], rtol=1e-9)
+    constant = at_places(fit, DIFFERENCE, places, null_value=0.3)
+    shifted = at_places(fit_ols(CELLS, Y - 0.3 * GROUP[:, np.newaxis]), DIFFERENCE, places)
+    for name in ("cohen_d", "cohen_d_ci_low", "cohen_d_ci_high"):
+        np.testing.assert_allclose(constant[name], shifted[name], rtol=1e-9)
+    np.testing.assert_allclose(constant["effect"], shifted["effect"] + 0.3, rtol=1e-9)
     assert list(at_places(fitted(FixedEffects(), CELLS, with_variances(VARIANCES)), DIFFERENCE,
                           places)) == ["effect", "effect_ci_low", "effect_ci_high"]  # fmt: skip
 

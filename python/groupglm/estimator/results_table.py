@@ -28,7 +28,7 @@ from groupglm.inference.arguments import (
 from groupglm.inference.cluster_regions import with_regions
 from groupglm.inference.column_meanings import EFFECT_COLUMNS, described
 from groupglm.inference.corrected_p.permuted import PermutedMaps
-from groupglm.inference.random_fields.map_field import MapField, field_of_map
+from groupglm.inference.random_fields.map_field import MapField, field_of_map, refuse_places_apart
 from groupglm.inference.results_rows import (
     Correction,
     Limits,
@@ -233,8 +233,13 @@ def get_results_table(
 def _add_effects(found: FoundClusters, maps: ContrastMaps, confidence: float) -> None:
     """Add the columns of effects of a t contrast to a table."""
     if maps.result.stat_type == "t":
-        values = maps.values  # noqa: PD011
-        effects = at_places(maps.group.result, values, found.places, confidence=confidence)
+        effects = at_places(
+            maps.group.result,
+            maps.values,
+            found.places,
+            confidence=confidence,
+            null_value=maps.result.null_value,
+        )
         for name in effects.columns:
             found.table[EFFECT_COLUMNS[name]] = effects[name].to_numpy()
 
@@ -269,13 +274,18 @@ def _of_model(
     """Return the z-scores of a contrast of a model, in the precision of its images."""
     result = maps.result
     df = result.df
+
+    def field() -> MapField:
+        refuse_places_apart(maps.group.space)  # also of a smoothness that was given
+        return MapField(result.stat_type, df, smoothness or model.smoothness_)
+
     return TestedRow(
         f"the map of contrast {maps.label}",
         maps.group.space,
         narrowed(result.z_score).astype(np.float64),
         two_sided and result.stat_type == "t",
         (result.stat_type, result.stat),
-        lambda: MapField(result.stat_type, df, smoothness or model.smoothness_),
+        field,
     )
 
 

@@ -13,6 +13,7 @@ from scipy import special
 from groupglm import _core
 from groupglm.errors import ArgumentError
 from groupglm.models.effect_size_rules import Standardises, refuse_undefined, rules_of
+from groupglm.models.null_value import against
 from groupglm.runtime.arguments import real_number
 
 if TYPE_CHECKING:
@@ -270,7 +271,12 @@ def hedges_correction(df: ArrayLike) -> Floats:
 
 
 def at_places(
-    fit: Fit, contrast: ArrayLike, places: NDArray[np.integer], *, confidence: float = 0.95
+    fit: Fit,
+    contrast: ArrayLike,
+    places: NDArray[np.integer],
+    *,
+    confidence: float = 0.95,
+    null_value: float = 0.0,
 ) -> pd.DataFrame:
     """Return the effect of a t contrast, and Cohen's d, with their intervals at some places.
 
@@ -284,6 +290,8 @@ def at_places(
         Numbers of places.
     confidence : float, default=0.95
         Level of the intervals.
+    null_value : float, default=0
+        The constant that the contrast is compared with, from which Cohen's d is the distance.
 
     Returns
     -------
@@ -303,7 +311,8 @@ def at_places(
 
     own = fit.select(np.asarray(places, dtype=np.int64))
     values = np.asarray(contrast, dtype=np.float64)
-    sizes = EffectSizes(own, values, own.contrast(values, stat_type="t"), confidence)
+    tested = against(own.contrast(values, stat_type="t"), null_value, own.n_threads)
+    sizes = EffectSizes(own, values, tested, confidence)
     columns = {"effect": sizes.result.effect_size}
     columns |= {f"effect_{end}": sizes.row(end) for end in ("ci_low", "ci_high")}
     if not rules_of(fit.model).cohen_d:

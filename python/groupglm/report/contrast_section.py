@@ -137,7 +137,8 @@ def _table(finding: Finding, fit: Fit) -> dict[str, Any]:
     rows, note = rounded(shown).to_numpy().tolist(), ""
     columns: dict[str, list[str]] = {}
     if finding.result.stat_type == "t" and rows:
-        columns, note = effect_columns(fit, finding.weights, finding.places[: len(rows)])
+        places, null_value = finding.places[: len(rows)], finding.result.null_value
+        columns, note = effect_columns(fit, finding.weights, places, null_value)
         rows = [
             [*row, *own] for row, own in zip(rows, zip(*columns.values(), strict=True), strict=True)
         ]

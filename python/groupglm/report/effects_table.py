@@ -24,20 +24,20 @@ _NOTE = (
     f"{_LEVEL:.0%} interval of each place by itself."
 )
 _NOTE_OF_D = (
-    " Cohen's d is the effect over the standard deviation between images beyond the design, with "
+    " Cohen's d is the {} over the standard deviation between images beyond the design, with "
     "the interval of the noncentral t. Peaks were chosen because they are high: effects in new "
     "data will be smaller."
 )
 
 
 def effect_columns(
-    fit: Fit, contrast: NDArray[np.float64], places: NDArray[np.intp]
+    fit: Fit, contrast: NDArray[np.float64], places: NDArray[np.intp], null_value: float = 0.0
 ) -> tuple[dict[str, list[str]], str]:
     """Return columns by their names for the places of a table, and what a note says of them.
 
     Cohen's d is left out for models that do not define it.
     """
-    found = at_places(fit, contrast, places, confidence=_LEVEL)
+    found = at_places(fit, contrast, places, confidence=_LEVEL, null_value=null_value)
     columns = {
         "Effect": [statistic(value) for value in found["effect"]],
         f"{_LEVEL:.0%} interval": _intervals(found["effect_ci_low"], found["effect_ci_high"]),
@@ -48,7 +48,8 @@ def effect_columns(
     columns[f"{_LEVEL:.0%} interval of d"] = _intervals(
         found["cohen_d_ci_low"], found["cohen_d_ci_high"]
     )
-    return columns, _NOTE + _NOTE_OF_D
+    what = f"effect less {null_value:g}," if null_value else "effect"
+    return columns, _NOTE + _NOTE_OF_D.format(what)
 
 
 def _intervals(low: object, high: object) -> list[str]:

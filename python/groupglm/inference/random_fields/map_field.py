@@ -12,6 +12,8 @@ import numpy as np
 from scipy import special
 
 from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
+from groupglm.inference.arguments import one_place_a_part
+from groupglm.inference.random_fields.estimation import check_cells
 from groupglm.inference.random_fields.limits import peak_threshold, size_thresholds, turning_height
 from groupglm.inference.random_fields.smoothness import Smoothness
 from groupglm.messages import argument, either
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from groupglm.inference.random_fields.densities import FieldKind
     from groupglm.inference.stat_map import StatMap
     from groupglm.models.contrast_result import ContrastResult
+    from groupglm.spaces.base import Space
 
 __all__ = [
     "MapField",
@@ -33,6 +36,7 @@ __all__ = [
     "cluster_sizes",
     "field_of_map",
     "field_of_result",
+    "refuse_places_apart",
     "rft_threshold",
     "smoothness_of_facts",
     "smoothness_of_map",
@@ -67,6 +71,7 @@ def field_of_map(stat_img: Any, stat_map: StatMap, smoothness: Any) -> MapField:
     The smoothness is that of the user, or of the map's sidecar. Degrees of freedom are those of
     the sidecar or the header; else the residual ones of the smoothness, as of a t.
     """
+    refuse_places_apart(stat_map.space)
     facts = _facts_of(stat_img)
     smooth = _smoothness(smoothness, facts, stat_map.name)
     given = facts.get("DegreesOfFreedom")
@@ -127,6 +132,15 @@ def check_smoothness(given: Any) -> Smoothness | None:
 def smoothness_of_map(stat_img: Any, given: Smoothness | None, name: str) -> Smoothness:
     """Return the smoothness that a caller gave, or else that of the map's sidecar."""
     return _smoothness(given, {} if given is not None else _facts_of(stat_img), name)
+
+
+def refuse_places_apart(space: Space) -> None:
+    """Refuse regions: a smoothness that was given would be that of something else."""
+    try:
+        check_cells(one_place_a_part(space))
+    except ArgumentError as error:
+        if error.argument != "surfaces":  # a smoothness that is known needs no mesh
+            raise
 
 
 def _facts_of(stat_img: Any) -> dict[str, Any]:

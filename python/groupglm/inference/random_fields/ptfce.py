@@ -9,8 +9,9 @@ import numpy as np
 from scipy import special
 
 from groupglm.errors import ArgumentError
-from groupglm.inference.arguments import check_z_scale
+from groupglm.inference.arguments import check_z_scale, one_place_a_part
 from groupglm.inference.random_fields.enhancement import enhanced_evidence
+from groupglm.inference.random_fields.estimation import check_cells
 from groupglm.inference.random_fields.map_field import check_smoothness, smoothness_of_map
 from groupglm.inference.stat_map import read_stat_map
 from groupglm.messages import argument
@@ -115,6 +116,7 @@ def ptfce(
     if number > _MOST:
         raise ArgumentError("n_thresholds", f"{number}", f"at most {_MOST}")
     stat_map = read_stat_map(z_img, mask_img)
+    _check_voxels(stat_map)
     part = _part_of(stat_map, smoothness_of_map(z_img, smoothness, stat_map.name))
     stat_map = stat_map.as_z()
     check_z_scale(stat_map)
@@ -129,8 +131,9 @@ def ptfce(
     return image
 
 
-def _part_of(stat_map: StatMap, smoothness: Smoothness) -> PartSmoothness:
-    cells = stat_map.space.cells()
+def _check_voxels(stat_map: StatMap) -> None:
+    """Refuse places of which the method says nothing."""
+    cells = check_cells(one_place_a_part(stat_map.space))
     if len(cells) != 1 or not isinstance(cells[0], Lattice):
         _, many = stat_map.space.place_words
         raise ArgumentError.about(
@@ -139,8 +142,12 @@ def _part_of(stat_map: StatMap, smoothness: Smoothness) -> PartSmoothness:
             "of their clusters have another distribution, for which it is not published",
             "use TFCE by permutation: non_parametric_inference(..., tfce=True)",
         )
-    parts = [part for part in smoothness.parts if part.name == cells[0].part.name]
-    if not parts or parts[0].n_dimensions != 3 or parts[0].unit != cells[0].part.unit:
+
+
+def _part_of(stat_map: StatMap, smoothness: Smoothness) -> PartSmoothness:
+    (own,) = stat_map.space.parts
+    parts = [part for part in smoothness.parts if part.name == own.name]
+    if not parts or parts[0].n_dimensions != 3 or parts[0].unit != own.unit:
         raise ArgumentError(
             "smoothness",
             "of " + ", ".join(f"{p.name}, {p.n_dimensions} dimensions" for p in smoothness.parts),
