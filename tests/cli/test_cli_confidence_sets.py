@@ -88,3 +88,21 @@ def test_what_is_refused(study: Path, tmp_path: Path, more: Any, code: int, told
     assert result.exit_code == code
     assert told in " ".join(result.output.replace("│", " ").split())
     assert not list(tmp_path.glob("out/*confidenceSet*"))
+
+
+def test_a_page_of_the_folder_draws_them(study: Path) -> None:
+    out = study / "whole"
+    fitted = run("fit", *basic(study, out), "--save-model")
+    assert fitted.exit_code == 0, fitted.output
+    found = sets(study, out, "--level", "0.4:d", "--n-bootstraps", "200", "--seed", "3")
+    assert found.exit_code == 0, found.output
+    page = study / "sets.html"
+    written = run("report", out, "--output", page)
+    assert written.exit_code == 0, written.output
+    text = page.read_text()
+    assert text.count("Where the effect is at least 0.4") == 1
+    stem = "contrast-patientsGtControls_stat-confidenceSet_desc-upperCohenD0p4_statmap.json"
+    n_places = json.loads((out / stem).read_text())["NumberOfPlaces"]
+    assert f"{n_places:,} voxel" in text
+    facts = json.loads(page.with_name("sets.html.json").read_text())
+    assert facts["Options"]["Folder"]["ConfidenceSets"]["patients>controls"][0]["Level"] == 0.4

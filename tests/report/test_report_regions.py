@@ -61,11 +61,28 @@ def test_the_table_has_every_region_with_its_interval(
         assert high == pytest.approx(effect + half, rel=5e-3)
         p = 2 * scipy.stats.t.sf(abs(found["stat"]), N - 2)
         assert float(row[5]) == pytest.approx(p, rel=0.05, abs=5e-4)
-        assert row[6] == ("yes" if p < 0.05 / 3 else "")
+        assert float(row[6]) == pytest.approx(min(3 * p, 1), rel=0.05, abs=5e-4)
+        assert row[7] == ("yes" if p < 0.05 / 3 else "")
+    assert '<th scope="col">Peak p (FWE)</th>' in page
     assert "2 regions (1 with a positive effect, 1 with a negative one)" in page
     assert "Region in row 1 of the table: z = " in page
     text = re.sub(r"<[^>]*>", "", page.partition('id="redo"')[0].partition("</style>")[2])
     assert not re.search("[Cc]luster|voxel", text)
+
+
+def test_the_table_has_the_q_of_the_false_discovery_rate(
+    table: pd.DataFrame, design: pd.DataFrame
+) -> None:
+    model = SecondLevelModel().fit(table, design_matrix=design)
+    page = str(model.generate_report("age", height_control=["fdr", "fpr"], alpha=0.9))
+    t = model.compute_contrast("age", output_type="stat")
+    p = scipy.stats.t.sf(t, N - 2)
+    order = np.argsort(-np.abs(scipy.stats.norm.isf(p)))
+    wanted = scipy.stats.false_discovery_control(p)[order]
+    assert [float(row[6]) for row in rows_of(page)] == pytest.approx(wanted, rel=0.05, abs=5e-4)
+    assert '<th scope="col">q (FDR)</th>' in page
+    assert "p is one-sided, without correction for their number" in page  # of "fpr" alone
+    assert page.count("without correction for their number") == 1
 
 
 def test_an_f_contrast_and_a_permutation_test(table: pd.DataFrame, design: pd.DataFrame) -> None:

@@ -176,6 +176,7 @@ class FittedModel(EffectMaps, MapsOfFit, VarianceMaps, RepeatedMaps, RobustMaps)
         permutations: Mapping[str, PermutationTest] | None = None,
         atlas: Any = None,
         cluster_forming_p: float | Sequence[float] | None = None,
+        confidence_sets: Mapping[str, Any] | None = None,
     ) -> HTMLReport:
         """Write a page about the fit: data, design, and for each contrast map, clusters and peaks.
 
@@ -237,6 +238,9 @@ them, default="fpr"
         cluster_forming_p : float or sequence of float, optional
             For "cluster-rft": the p-value of a voxel at which clusters are formed, 0.001 by
             default, as in `groupglm.threshold_stats_img`; one for all corrections, or one for each.
+        confidence_sets : mapping of str to confidence sets, or to a list of them, optional
+            What `compute_confidence_sets` returned for contrasts, by the contrast's name: the page
+            draws their outlines.
 
         Returns
         -------

@@ -18,6 +18,7 @@ from groupglm.report.figures import Picture, chart
 from groupglm.report.findings import MOST_CLUSTERS
 from groupglm.report.peak_pictures import peak_pictures
 from groupglm.report.places_table import places_table
+from groupglm.report.sets_section import sets_section
 from groupglm.runtime.rounding import rounded
 from groupglm.tabular.levels import levels_of
 
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from groupglm.group.fitted_group import FittedGroup
+    from groupglm.inference.confidence_sets.sets import ConfidenceSets
     from groupglm.models.base import Fit
-    from groupglm.report.contrast_results import ContrastResults
+    from groupglm.report.contrast_results import ContrastResults, Result
     from groupglm.report.drawing import Drawing
     from groupglm.report.findings import Finding, Peak
     from groupglm.report.peak_pictures import AtPlace
@@ -43,10 +45,11 @@ def contrast_section(
     group: FittedGroup,
     design: pd.DataFrame,
     drawing: Drawing,
+    sets: Sequence[ConfidenceSets] = (),
     *,
     first_map: int,
 ) -> dict[str, Any]:
-    """Return pictures, tables and sentences of a contrast.
+    """Return pictures, tables and sentences of a contrast, and its confidence sets.
 
     `listed` are the peaks with a small forest plot. `at_peaks` has the images at the peaks of the
     contrast, and then at the listed ones; None if they cannot be read.
@@ -74,11 +77,12 @@ def contrast_section(
                 "explanation": result.explanation,
                 "map": drawing.map_picture(result),
                 "further": drawing.further_pictures(result),
-                **_table(result.finding, group.result),
+                **_table(result, group.result),
                 "number": first_map + place,
             }
             for place, result in enumerate(contrast.results)
         ],
+        "sets": sets_section(contrast.name, sets, drawing),
         "histogram": _histogram(finding),
         **peak_pictures(leading.finding, contrast.peaks, listed, at_peaks, group.result, terms),
         "peaks_of": leading.title if several else "",
@@ -121,10 +125,11 @@ def _histogram(finding: Finding) -> Picture | None:
     return chart(figure, f"Histogram beside the standard normal density. The {text}", f"The {text}")
 
 
-def _table(finding: Finding, fit: Fit) -> dict[str, Any]:
+def _table(result: Result, fit: Fit) -> dict[str, Any]:
     """Return columns and rows of a table of the strongest clusters, and a note on it."""
+    finding = result.finding
     if not finding.space.has_neighbours:
-        return places_table(finding)
+        return places_table(finding, result.options.height_control)
     shown = strongest_first(finding.table, MOST_CLUSTERS)
     if "Vertex" in shown:  # no mesh is known to a thousandth of a mm
         shown = shown.round(dict.fromkeys("XYZ", 1))

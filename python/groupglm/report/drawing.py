@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from groupglm.errors import ArgumentError, warn_caller
+from groupglm.inference.confidence_sets.sets import SET_NAMES
 from groupglm.runtime.rounding import span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
@@ -90,6 +93,15 @@ class Drawing:
         """
         del row, highest, label, caption
         return None
+
+    def sets_picture(self, depth: NDArray[np.intp], alt: str, caption: str) -> Picture | None:
+        """Draw confidence sets: 1 in the lower set, 2 where the estimate is in it, 3 in the upper.
+
+        Shapes: `depth` (n_values,).
+        """
+        row = np.where(depth > 0, depth, np.nan)
+        drawn = self.fit_map(row, len(SET_NAMES), "1 lower, 2 estimate, 3 upper set", f"{caption}.")
+        return None if drawn is None else replace(drawn, alt=alt)
 
     def viewer(self, contrasts: Sequence[ContrastResults]) -> dict[str, Any] | None:
         """Return the viewer's ``section`` and ``programs``, names of its files, and its data."""

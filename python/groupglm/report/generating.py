@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["report_on", "report_without_results"]
 
-_ASIDE = ("contrasts", "report_dims", "first_level_contrast", "permutations")
+_ASIDE = ("contrasts", "report_dims", "first_level_contrast", "permutations", "confidence_sets")
 
 
 class Fits(Protocol):
@@ -88,12 +88,14 @@ def report_on(
     from groupglm.report.page import build_page
     from groupglm.report.permutation_test import check_permutations
     from groupglm.report.request import Request
+    from groupglm.report.sets_section import check_sets
 
     dims = check_dims(given["report_dims"])
     given = {**given, **checked_views(fits.tag, given)}
     options = check_corrections({k: v for k, v in given.items() if k not in _ASIDE})
     named = named_contrasts(given["contrasts"], [str(name) for name in fits.design.columns])
     permutations = check_permutations(given["permutations"], list(named))
+    sets = check_sets(given["confidence_sets"], list(named))
     group = fits.of(given["first_level_contrast"])
     smoothness = smoothness or fits.smoothness_if_known()
     if smoothness is None and named and any(own.by_fields for own in options):
@@ -117,6 +119,7 @@ def report_on(
         command_note=command_note,
         wording=wording,
         smoothness=smoothness,
+        confidence_sets=sets,
     )
     page, methods = build_page(group, fits.design, request)
     return HTMLReport(page, dims, inputs=fits.files, methods=methods)

@@ -10,6 +10,7 @@ import numpy as np
 from groupglm.models.effect_size_rules import rules_of
 from groupglm.report import correction_words, permuted_words, smoothness_words
 from groupglm.report.methods import Methods, cited
+from groupglm.report.sets_section import references_of_sets, sets_for_paper
 from groupglm.report.words import listed
 from groupglm.runtime import rounding
 
@@ -69,6 +70,8 @@ def methods_of(
     if permuted:
         parts.append(permuted_words.methods(permuted))
         references += permuted_words.references(permuted)
+    parts.append(sets_for_paper(request.confidence_sets))
+    references += references_of_sets(request.confidence_sets)
     return Methods(" ".join(filter(None, parts)), tuple(dict.fromkeys(references)))
 
 

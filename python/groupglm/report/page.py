@@ -79,7 +79,16 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> tu
         at_peaks = places_of(quality, slice(taken, taken + len(own)), names)
         taken += len(own)
         sections.append(
-            contrast_section(contrast, further, at_peaks, group, design, drawing, first_map=n_maps)
+            contrast_section(
+                contrast,
+                further,
+                at_peaks,
+                group,
+                design,
+                drawing,
+                request.confidence_sets.get(contrast.name, ()),
+                first_map=n_maps,
+            )
         )
         n_maps += len(contrast.results)
     versions = redo.versions()

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from groupglm.messages import Wording
 
 if TYPE_CHECKING:
     from groupglm.design.hypotheses import Hypothesis
+    from groupglm.inference.confidence_sets.sets import ConfidenceSets
     from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.report.options import ReportOptions
     from groupglm.report.permutation_test import PermutationTest
@@ -38,6 +39,8 @@ class Request:
         Returns a message in the words of the caller who asked for the page.
     smoothness : Smoothness, optional
         The smoothness of the residuals, where it is known. Random field theory needs it.
+    confidence_sets : mapping of str to tuple of ConfidenceSets
+        Confidence sets of contrasts, by the contrast's name.
     """
 
     corrections: tuple[ReportOptions, ...]
@@ -49,3 +52,4 @@ class Request:
     command_note: str = ""
     wording: Wording = str
     smoothness: Smoothness | None = None
+    confidence_sets: Mapping[str, tuple[ConfidenceSets, ...]] = field(default_factory=dict)

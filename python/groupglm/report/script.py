@@ -149,7 +149,16 @@ def python_script(
             name: own.in_words(columns) if own.null_value else own.weights.tolist()
             for name, own in contrasts.items()
         } or None
+    sets = given.pop("confidence_sets", None)
+    if sets:
+        names = [f"{name!r}: {_sets(script, name, own, contrasts)}" for name, own in sets.items()]
+        script.lines.append(f"sets = {{{', '.join(names)}}}")
+        if saved is not None:
+            script.notes.append(
+                "Confidence sets need the images, which a saved model does not hold: fit it again."
+            )
     arguments = [f"    {name}={script.value(value, name)},\n" for name, value in given.items()]
+    arguments += ["    confidence_sets=sets,\n"] if sets else []
     call = f"(\n{''.join(arguments)})" if arguments else "()"
     script.lines += [
         f"report = model.generate_report{call}",
@@ -162,6 +171,18 @@ def python_script(
     ):
         script.notes.append("Run it in the folder from which the files have these names.")
     return script
+
+
+def _sets(script: Script, name: str, given: Any, contrasts: Mapping[str, Hypothesis]) -> str:
+    """Return the code that makes the confidence sets of a contrast; it reads the images."""
+    if isinstance(given, list | tuple):
+        return f"[{', '.join(_sets(script, name, own, contrasts) for own in given)}]"
+    weights = script.value(contrasts[name].weights.tolist(), name)
+    own = given.options
+    return (
+        f"model.compute_confidence_sets({weights}, level={own.level!r}, units={own.units!r}, "
+        f"alpha={own.alpha!r}, n_bootstraps={own.n_bootstraps!r}, random_state={own.seed!r})"
+    )
 
 
 def _fit(

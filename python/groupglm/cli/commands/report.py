@@ -83,9 +83,9 @@ def report(
     """Write a page about a model that "groupglm fit --save-model" or model.save() has saved.
 
     MODEL is the file of the model, or the folder of results that holds it. For a folder, the page
-    shows the contrasts of the folder, with their corrections and permutation tests, unless you give
-    --contrast or --correct. Without a correction, it shows voxels (places) with p < 0.001, not
-    corrected.
+    shows the contrasts of the folder, with their corrections, permutation tests and confidence sets
+    ("groupglm confidence-sets" with the same --output), unless you give --contrast or --correct.
+    Without a correction, it shows voxels (places) with p < 0.001, not corrected.
 
     The page is one file, which loads nothing from elsewhere. It needs no images of subjects. It
     leaves out what is computed from them: their comparison, and the data at the peaks. Random field
@@ -189,6 +189,11 @@ def _write(
         for contrast in contrasts
         if contrast in folder.contrasts and contrast.name in folder.permutations
     }
+    sets = {
+        contrast.name: folder.sets[contrast.name]
+        for contrast in contrasts
+        if contrast in folder.contrasts and contrast.name in folder.sets
+    }
     with made.writing(said) as draft:
         write_report(
             loaded,
@@ -197,6 +202,7 @@ def _write(
             draft,
             permutations=tests,
             smoothness=folder.smoothness,
+            confidence_sets=sets or None,
             **page,
         )
     return said

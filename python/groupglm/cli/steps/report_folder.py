@@ -19,6 +19,7 @@ from groupglm.spaces.files import map_of
 from groupglm.spaces.map_files import files_of_map
 
 if TYPE_CHECKING:
+    from groupglm.inference.confidence_sets.sets import ConfidenceSets
     from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.report import PermutationTest
 
@@ -64,6 +65,8 @@ class ModelFolder:
         The maps of these results.
     smoothness : Smoothness or None
         The smoothness of the noise, if a sidecar tells it.
+    sets : dict of str to tuple of ConfidenceSets
+        Confidence sets by the contrast's name.
     """
 
     contrasts: list[Contrast] = field(default_factory=list)
@@ -73,6 +76,7 @@ class ModelFolder:
     tails: dict[bool, str] = field(default_factory=dict)
     read: list[Path] = field(default_factory=list)
     smoothness: Smoothness | None = None
+    sets: dict[str, tuple[ConfidenceSets, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Path) -> ModelFolder:
@@ -85,6 +89,7 @@ class ModelFolder:
         if known is None:
             return folder
         tests: dict[str, dict[str, Any]] = {}
+        sets: dict[tuple[str, str], dict[Path, dict[str, Any]]] = {}
         for path, facts in _records(model, known):
             contrast = _contrast(facts["Contrast"])
             name = contrast.name
@@ -92,22 +97,15 @@ class ModelFolder:
                 folder.contrasts.append(contrast)
             if folder.smoothness is None:
                 folder.smoothness = smoothness_of_facts(facts, path.name)
-            # A page is about the whole mask, not about a small volume.
-            if isinstance(facts.get("Correction"), dict) and not facts["Correction"].get(
-                "SmallVolume"
-            ):
-                found = facts["Correction"]
-                correction = Correction.of_facts(found)
-                if correction not in folder.corrections:
-                    folder.corrections.append(correction)
-                folder.extents.setdefault(int(found.get("ClusterThreshold", 0)), path.name)
-                if contrast.stat_type == "t":  # F has one tail, whatever was asked for
-                    folder.tails.setdefault(bool(found.get("TwoSided", True)), path.name)
+            folder._add_correction(contrast, facts.get("Correction"), path.name)
+            if isinstance(facts.get("ConfidenceSet"), dict):
+                sets.setdefault((name, str(facts["ConfidenceSet"])), {})[path] = facts
             kind = _permuted_kind(path)
             if kind and "Permutation" in facts and "NumberOfPermutations" in facts:
                 own = tests.setdefault(name, {"facts": facts, "files": {}})
                 own["files"][kind] = map_of(path)
                 folder.read.append(map_of(path))
+        folder._add_sets(sets)
         for name, own in tests.items():
             n_done, facts = own["facts"]["NumberOfPermutations"], own["facts"]["Permutation"]
             folder.permutations[name] = test_on_page(
@@ -119,6 +117,25 @@ class ModelFolder:
                 is_bootstrap=bool(own["facts"].get("WildBootstrap")),
             )
         return folder
+
+    def _add_correction(self, contrast: Contrast, found: Any, name: str) -> None:
+        """Add the correction of a map; a page is about the whole mask, not about a small volume."""
+        if not isinstance(found, dict) or found.get("SmallVolume"):
+            return
+        correction = Correction.of_facts(found)
+        if correction not in self.corrections:
+            self.corrections.append(correction)
+        self.extents.setdefault(int(found.get("ClusterThreshold", 0)), name)
+        if contrast.stat_type == "t":  # F has one tail, whatever was asked for
+            self.tails.setdefault(bool(found.get("TwoSided", True)), name)
+
+    def _add_sets(self, found: Mapping[tuple[str, str], Mapping[Path, dict[str, Any]]]) -> None:
+        """Add the confidence sets of contrasts, whose sidecars are given by contrast and level."""
+        for (name, _), of_files in found.items():
+            made = _confidence_sets(of_files)
+            if made is not None:
+                self.sets[name] = (*self.sets.get(name, ()), made)
+                self.read += map(map_of, of_files)
 
     def extent(self, given: int | None) -> int:
         """Return the voxels of the smallest cluster: as the user gave, else as in the folder."""
@@ -135,7 +152,11 @@ class ModelFolder:
             "Contrasts": [contrast.facts() for contrast in self.contrasts],
             "Correct": [str(correction) for correction in self.corrections],
             "NumberOfPermutations": counts,
+            **({"ConfidenceSets": self._facts_of_sets()} if self.sets else {}),
         }
+
+    def _facts_of_sets(self) -> dict[str, Any]:
+        return {name: [own.facts() for own in several] for name, several in self.sets.items()}
 
 
 def _records(model: Path, known: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -148,6 +169,32 @@ def _records(model: Path, known: Mapping[str, Any]) -> Iterator[tuple[Path, dict
         if same_maps and "Contrast" in facts and study_difference(facts, known) is None:
             check_described(map_of(path))
             yield path, facts
+
+
+def _confidence_sets(of_files: Mapping[Path, dict[str, Any]]) -> ConfidenceSets | None:
+    """Return the confidence sets of a contrast and a level from their sidecars; None if any lacks.
+
+    `of_files` has the facts of each file.
+    """
+    from groupglm.inference.confidence_sets.sets import SET_NAMES, ConfidenceSets, SetOptions
+
+    files: dict[str, Any] = {}
+    counts: dict[str, int] = {}
+    for path, facts in of_files.items():
+        what = path.name.rpartition("_desc-")[2]
+        name = next((own for own in SET_NAMES if what.startswith(own)), None)
+        if name is not None:
+            files[name], counts[name] = map_of(path), int(facts["NumberOfPlaces"])
+    if set(files) != set(SET_NAMES):
+        return None
+    facts = next(iter(of_files.values()))
+    own = facts["ConfidenceSet"]
+    options = SetOptions.checked(
+        own["Level"], own["Units"], own["Alpha"], own["NumberOfBootstraps"], own["Seed"]
+    )
+    return ConfidenceSets(
+        files, float(facts["CriticalValue"]), options, int(facts["NumberOfBoundaryPoints"]), counts
+    )
 
 
 def _is_there(path: Path) -> bool:

@@ -11,6 +11,7 @@ from nibabel.orientations import aff2axcodes
 
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.volume.glass import draw_glass
+from groupglm.plotting.volume.nested import draw_nested
 from groupglm.plotting.volume.panels import glass_panels
 from groupglm.plotting.volume.stat_map import draw_slices
 from groupglm.plotting.volume.template import find_background
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VolumeDrawing", "drawing_of"]
 
+_OF_SETS = ("#5ab4ff", "#ffffff", "#ff7f2a")  # from the lower set to the upper one
 _PLACES = "Places in mm; L and R are the subject's left and right"
 
 
@@ -127,6 +129,13 @@ class VolumeDrawing(Drawing):
         volume = Volume.of_row(self._space, values)
         figure = draw_slices(volume, self._background, self._mask, scale, "z", None, None, label)
         return picture(figure, f"Slices. {caption}", f"{caption} {_PLACES}.")
+
+    def sets_picture(self, depth: NDArray[np.intp], alt: str, caption: str) -> Picture:
+        """Draw the outlines of confidence sets, one within the other."""
+        names = ("lower set", "estimate", "upper set")
+        volume = Volume.of_row(self._space, depth.astype(np.float32))
+        figure = draw_nested(volume, names, _OF_SETS, self._background, self._mask)
+        return picture(figure, f"Outlines in slices. {alt}", f"{caption}. {_PLACES}.")
 
     def _without_survivors(self, result: Result) -> Picture:
         """Draw the map through its highest peak: slices without colour would say nothing."""
