@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,6 +15,8 @@ from groupglm.cli.options.maps import collect_maps
 from groupglm.cli.options.visits import Visit, maps_by_visit
 from groupglm.cli.steps.visit_rows import match_visits
 from groupglm.cli.steps.visit_tables import read_participant_rows, read_sessions, session_files
+from groupglm.design.formula.building import fixed_design
+from groupglm.design.formula.grouping import grouping_labels
 from groupglm.spaces.map_files import MapFiles
 
 pytestmark = pytest.mark.quick
@@ -193,3 +197,46 @@ def test_odd_labels_of_sessions_are_only_labels(text: str, tmp_path: Path) -> No
     table.to_csv(path, index=False)
     with pytest.raises(ValueError, match="maps without a row"):
         matched(tmp_path, NAMES, read_participant_rows(path))
+
+
+@pytest.mark.parametrize(
+    ("formula", "told"),
+    [
+        ("~ month", "the table of sessions has no value for 'month' of subject 01_ses-2, which"),
+        ("~ age", "the participants table has no value for 'age' of subjects 02_ses-1, 02_ses-2"),
+        (
+            "~ age + month",
+            "the participants table has no value for 'age' of subjects 02_ses-1, 02_ses-2, and the "
+            "table of sessions has no value for 'month' of subject 01_ses-2, which",
+        ),
+        ("~ place", "column 'place' of the table of sessions is 'x' for every subject"),
+        ("~ site", "column 'site' of the participants table is 'a' for every subject"),
+        ("~ dose", "column 'dose' of the table of sessions holds"),
+        (
+            "~ months",
+            "names 'months', which neither the participants table nor the table of sessions has. "
+            "Did you mean 'month'? Their columns are: ",
+        ),
+    ],
+)
+def test_errors_name_the_table_of_a_column(tmp_path: Path, formula: str, told: str) -> None:
+    """Of sessions, or of participants; columns are checked after the tables are joined."""
+    sessions = LONG[["participant_id", "session_id"]].assign(
+        month=[1.0, np.nan, 2.0, 3.0, 4.0], place="x", dose=["1", "2", "3", "4", "five"]
+    )
+    people = pd.DataFrame({"participant_id": ["sub-01", "sub-02", "sub-03"]})
+    people = people.assign(age=[1.0, np.nan, 3.0], site="a")
+    found = matched(
+        tmp_path,
+        NAMES,
+        read_participant_rows(written(tmp_path, people, "participants.tsv")),
+        read_sessions([written(tmp_path, sessions, "sessions.tsv")]),
+    )
+    rows = found.matched.participants
+    with pytest.raises(ValueError, match=re.escape(told)):
+        fixed_design(formula, rows)
+    with pytest.raises(ValueError, match=r"no column of the participants table or of the table of"):
+        grouping_labels(rows, "visit", "--visits")
+    alone = matched(tmp_path, NAMES, read_sessions([tmp_path / "sessions.tsv"])).matched
+    with pytest.raises(ValueError, match="which the table of sessions does not have"):
+        fixed_design("~ age", alone.participants)

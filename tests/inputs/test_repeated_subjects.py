@@ -156,4 +156,4 @@ def test_a_command_whose_labels_tell_visits_apart(
     told = " ".join(result.output.split())
     assert "the study has 10 images of 5 subjects (2 of subject '01'), and the design has" in told
     assert "give --model repeated" in told
-    assert "in Python exchangeability_blocks" in told
+    assert "groupglm permute with --exchangeability-blocks" in told

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import struct
 import zlib
 from collections.abc import Callable
@@ -41,7 +42,11 @@ def fit(images: Any, design: pd.DataFrame = DESIGN, **options: Any) -> SecondLev
     return SecondLevelModel(**options).fit(images, design_matrix=design)
 
 
-def refused(files: list[Any], message: str, kind: type[Exception] = ImageError) -> None:
+def refused(
+    files: list[Any],
+    message: str,
+    kind: type[Exception] | tuple[type[Exception], ...] = ImageError,
+) -> None:
     with pytest.raises(kind, match=message):
         fit(files, pd.DataFrame({"intercept": np.ones(len(files))}))
 
@@ -221,8 +226,6 @@ def test_freesurfer_volumes_are_no_surfaces(tmp_path: Path) -> None:
 
 
 def test_truncated_mgh_and_mgz(tmp_path: Path) -> None:
-    import gzip
-
     files = [write_curvature(tmp_path / f"lh.{k}", VALUES["left"][k]) for k in range(COUNT)]
     whole = nib.MGHImage(ROW[:, None, None], np.eye(4)).to_bytes()
     for name, data in (
@@ -236,8 +239,6 @@ def test_truncated_mgh_and_mgz(tmp_path: Path) -> None:
 
 
 def test_a_header_that_declares_more_than_the_file_can_hold(tmp_path: Path) -> None:
-    import gzip
-
     whole = bytearray(nib.MGHImage(ROW[:, None, None], np.eye(4)).to_bytes())
     whole[16:20] = struct.pack(">i", 2**31 - 1)  # maps
     files = [write_curvature(tmp_path / f"lh.{k}", VALUES["left"][k]) for k in range(COUNT)]
@@ -433,3 +434,86 @@ def test_the_file_that_holds_an_infinite_value_is_named(tmp_path: Path, is_maske
     write_gifti(files["left"][2], np.full(N["left"], -np.inf, "f4"))
     with pytest.raises(ImageError, match=r"sub-03_hemi-L\S* and \S*sub-03_hemi-R\S*: 31 infinite"):
         fit(files, mask_img=mask)
+
+
+def mgh(*shape: int, version: int = 1, code: int = 3, values: bytes | None = None) -> bytes:
+    """A .mgh file of this header, with the values of `ROW`."""
+    head = struct.pack(">6i", version, *shape, code)
+    values = ROW.astype(">f4").tobytes() if values is None else values
+    return head.ljust(284, b"\0") + values
+
+
+DAMAGED: dict[str, tuple[bytes, str]] = {
+    "nothing": (b"\0", "its header has 284 bytes, of which 1 are there"),
+    "half a header": (mgh(N["left"], 1, 1, 1)[:100], "of which 100 are there"),
+    "no values": (mgh(N["left"], 1, 1, 1, values=b""), "need|is cut off"),
+    "half of the values": (mgh(N["left"], 1, 1, 1)[:320], "need|is cut off"),
+    "version": (mgh(N["left"], 1, 1, 1, version=2), "it begins with 2, not with the version 1"),
+    "lowest byte first": (
+        struct.pack("<6i", 1, N["left"], 1, 1, 1, 3) + bytes(400),
+        "it begins with 16777216, not",
+    ),
+    "words": (b"0.1 0.2 0.3\n" * 60, "it begins with 808333600, not with the version 1"),
+    "type": (mgh(N["left"], 1, 1, 1, code=7), r"values are of the type 7, .* 3 \(float32\)"),
+    "vertices below zero": (mgh(-5, 1, 1, 1), r"says the shape \(-5, 1, 1, 1\)"),
+    "no vertices": (mgh(0, 1, 1, 1), r"says the shape \(0, 1, 1, 1\)"),
+    "maps below zero": (mgh(N["left"], 1, 1, -1), r"says the shape \(\d+, 1, 1, -1\)"),
+    "no maps": (mgh(N["left"], 1, 1, 0), "says the shape"),
+    "too many vertices": (mgh(2**31 - 1, 1, 1, 1), "its values need 8589934872"),
+    "too many maps": (mgh(N["left"], 1, 1, 2**31 - 1), "its values need"),
+}
+
+
+@pytest.mark.parametrize("ending", ["mgh", "mgz"])
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_mgh(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, ending: str
+) -> None:
+    """Each is refused in words of this package; no library prints or tells its own."""
+    data, message = DAMAGED[name]
+    data = gzip.compress(data) if ending == "mgz" else data
+    files = [write_curvature(tmp_path / f"lh.{k}", VALUES["left"][k]) for k in range(COUNT)]
+    files[2] = tmp_path / f"lh.wrong.{ending}"
+    files[2].write_bytes(data)
+    refused(files, rf"lh.wrong.{ending}: .*({message})")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: data[:-12], "it is compressed, and cut off"),
+        (lambda data: data[:-8] + b"abcd" + data[-4:], "it cannot be inflated"),
+        (lambda data: data[:60] + bytes(30) + data[90:], "it cannot be inflated|cut off"),
+        (lambda data: data[:2] + b"\7" + data[3:], "it cannot be inflated"),
+        (lambda data: data + b"junk" * 9, "it cannot be inflated"),
+    ],
+)
+def test_damaged_compression(
+    tmp_path: Path, damage: Callable[[bytes], bytes], message: str
+) -> None:
+    """Also where only the check sum at the end is wrong."""
+    files = [write_curvature(tmp_path / f"lh.{k}", VALUES["left"][k]) for k in range(COUNT)]
+    files[2] = tmp_path / "lh.wrong.mgz"
+    files[2].write_bytes(damage(gzip.compress(mgh(N["left"], 1, 1, 1))))
+    refused(files, rf"lh.wrong.mgz: is .* damaged one: ({message}); copy it again")
+
+
+def test_small_files_that_say_much(tmp_path: Path) -> None:
+    """Zeros are compressed to a thousandth: what a header says is bounded before it is held."""
+    files = [write_curvature(tmp_path / f"lh.{k}", VALUES["left"][k]) for k in range(COUNT)]
+    files[2] = tmp_path / "lh.wrong.mgz"
+    for shape, message in (
+        ((2**25 + 1, 1, 1, 1), r"says 1 maps of 33554433 vertices, and more than"),
+        ((N["left"], 1, 1, 100_001), r"says 100001 maps of \d+ vertices"),
+        ((N["left"], 1, 1, 90_000), r"holds 90000 maps, but each image must have one"),
+    ):
+        # Only the header is read; what follows need not be what it says.
+        size = 284 + 4 * shape[0] * shape[3]
+        head = gzip.compress(mgh(*shape))
+        files[2].write_bytes(head + bytes(size // 1032))
+        refused(files, message, (ImageError, TypeError))
+    bomb = gzip.compress(mgh(N["left"], 1, 1, 1) + bytes(2**26 + 2**21))
+    assert len(bomb) < 100_000
+    files[2].write_bytes(bomb)
+    refused(files, r"more than 67108864 bytes follow its values")

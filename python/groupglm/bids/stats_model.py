@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from groupglm.bids.estimators import NodeEstimator
 from groupglm.bids.json_objects import quoted
 from groupglm.bids.transformations import columns_read, transform
-from groupglm.design.formula.used_columns import WHERE
 from groupglm.runtime.naming import one_name
 from groupglm.tabular.covariates import check_covariates, level_counts, tidied
+from groupglm.tabular.table_names import columns_are, has_not, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -206,8 +206,9 @@ class StatsModel:
         where = f"node {self.node!r}: variance_groups"
         if column not in participants.columns:
             raise ValueError(
-                f"{where} names {column!r}, which the participants table does not have. Its "
-                f"columns are: {quoted([str(name) for name in participants.columns])}"
+                f"{where} names {column!r}, which {has_not(participants)}. "
+                f"{columns_are(participants)}: "
+                f"{quoted([str(name) for name in participants.columns])}"
             )
         labels = participants[column]
         absent = [str(label) for label in labels.index[labels.isna()]]
@@ -330,7 +331,9 @@ class StatsModel:
         for name in names:
             dtype = table[name].dtype if name != INTERCEPT else None
             if dtype is not None and not (is_numeric_dtype(dtype) or is_bool_dtype(dtype)):
-                check_covariates(table[[name]], WHERE, to_declare="the transformation Factor")
+                check_covariates(
+                    table[[name]], table_of(table, name), to_declare="the transformation Factor"
+                )
                 raise ValueError(
                     f"node {self.node!r}: Model.X names {name!r}, which holds text; code it by the "
                     f'transformation {{"Name": "Factor", "Input": ["{name}"]}} and name its '

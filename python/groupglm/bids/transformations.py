@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.bids.json_objects import quoted
-from groupglm.design.formula.used_columns import WHERE
 from groupglm.errors import warn_caller
 from groupglm.tabular.covariates import check_covariates
+from groupglm.tabular.table_names import columns_are, has_not, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,8 +128,8 @@ def transform(table: pd.DataFrame, instructions: Sequence[Mapping[str, Any]]) ->
         missing = [name for name in columns_read(instruction) if name not in result.columns]
         if missing:
             raise ValueError(
-                f"the instruction {instruction['Name']} names {quoted(missing)}, which the "
-                "participants table does not have. Its columns are: "
+                f"the instruction {instruction['Name']} names {quoted(missing)}, which "
+                f"{has_not(result)}. {columns_are(result)}: "
                 f"{quoted([str(name) for name in result.columns])}"
             )
         result = SUPPORTED[instruction["Name"]][1](result, instruction)
@@ -141,10 +141,12 @@ def _numbers(table: pd.DataFrame, name: str, instruction: Mapping[str, Any]) -> 
 
     column: Any = table[name]
     if not is_numeric_dtype(column.dtype) and not is_bool_dtype(column.dtype):
-        check_covariates(table[[name]], WHERE, to_declare="the transformation Factor")
+        check_covariates(
+            table[[name]], table_of(table, name), to_declare="the transformation Factor"
+        )
         raise ValueError(
-            f"the instruction {instruction['Name']} needs numbers, but column {name!r} of the "
-            "participants table holds text"
+            f"the instruction {instruction['Name']} needs numbers, but column {name!r} of "
+            f"{table_of(table, name)} holds text"
         )
     numbers: pd.Series[Any] = column.astype("float64")
     return numbers
@@ -162,7 +164,7 @@ def levels_of(table: pd.DataFrame, name: str, told: str) -> list[Any]:
             f"{told} column {name!r} of the participants table: it "
             f"has no value for {', '.join(absent[:8])}; fill it in, or leave these subjects out"
         )
-    check_covariates(table[[name]], WHERE, declared=[name], to_declare="")
+    check_covariates(table[[name]], table_of(table, name), declared=[name], to_declare="")
     levels = sorted(column.unique().tolist(), key=lambda level: (isinstance(level, str), level))
     if 2 < len(levels) == len(table):
         raise ValueError(

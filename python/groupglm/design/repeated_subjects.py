@@ -60,9 +60,9 @@ def refuse_repeated_subjects(
         "would be wrong where a subject's images resemble each other",
         remedy=remedy
         + ", one image a subject (such as their mean or difference), a column for each subject, or "
-        + either("", "in Python ")
+        + either("", "groupglm permute with ")
         + argument("exchangeability_blocks")
-        + " of a permutation test",
+        + either(" of a permutation test", ""),
     )
 
 

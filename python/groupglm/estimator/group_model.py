@@ -96,6 +96,7 @@ class GroupModel(FittedModel):
         families: Any = None,
         visits: Any = None,
         check_space: Callable[[Space], None] | None = None,
+        has_blocks: bool = False,
     ) -> Self:
         self._forget()
         try:
@@ -110,6 +111,7 @@ class GroupModel(FittedModel):
                 labels,
                 keep_rows,
                 check_space,
+                has_blocks,
             )
         except BaseException:
             self._forget()  # also when interrupted: half a fit is none
@@ -126,6 +128,7 @@ class GroupModel(FittedModel):
         labels: ImageLabels,
         keep_rows: bool,
         check_space: Callable[[Space], None] | None,
+        has_blocks: bool,
     ) -> None:
         check_choice("missing", self.missing, MISSING)
         check_truth("minimize_memory", self.minimize_memory)
@@ -154,6 +157,7 @@ class GroupModel(FittedModel):
             second_level_input,
             confounds,
             design_matrix,
+            has_blocks=has_blocks,
             has_visits=isinstance(model, TakesSubjects),
             allow_partial=allow_partial,
             beside=beside,
@@ -183,16 +187,25 @@ def fit_images(
     *,
     keep_rows: bool = False,
     check_space: Callable[[Space], None] | None = None,
+    has_blocks: bool = False,
     **others: Any,
 ) -> FittedGroup:
     """Fit a model to images; the fit may keep their values, for what would read them again.
 
     `check_space` is called with the places of the images before these are read, and may raise.
-    Other arguments are what belongs to the images, as `SecondLevelModel.fit` takes it: `variances`,
-    `weights`, `covariates`, `subjects`, `families` and `visits`.
+    `has_blocks` says that only permutations are tested, in blocks that say which images of a
+    subject belong together: any model may have several images of a subject then. Other arguments
+    are what belongs to the images, as `SecondLevelModel.fit` takes it: `variances`, `weights`,
+    `covariates`, `subjects`, `families` and `visits`.
     """
     model._fit_anew(
-        images, None, design_matrix, keep_rows=keep_rows, check_space=check_space, **others
+        images,
+        None,
+        design_matrix,
+        keep_rows=keep_rows,
+        check_space=check_space,
+        has_blocks=has_blocks,
+        **others,
     )
     return fitted_group(model)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groupglm.cli.journal import Journal
+from groupglm.cli.options.blocks import BlockOptions
 from groupglm.cli.options.common import CONTRAST, NamedContrast
 from groupglm.cli.options.group_model import GroupModelOptions, bids_model_options
 from groupglm.cli.options.paths import FILE, FOLDER, TO_FOLDER
@@ -121,6 +122,7 @@ def bids(**given: Any) -> None:
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     from groupglm.bids.derivative import check_output
 
+    given["blocks"] = BlockOptions.taken_from(given, permutes=given["permute"] is not None)
     how = FitOptions.taken_from(given)
     journal = Journal(as_json=given["as_json"])
     start = time.perf_counter()

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from groupglm.cli.journal import Journal
+from groupglm.cli.options.blocks import BlockOptions
 from groupglm.cli.options.common import seed as seed_option
 from groupglm.cli.options.confidence_sets import SETS_OPTIONS, SetsOptions
 from groupglm.cli.options.giving import giving
@@ -83,7 +84,7 @@ def confidence_sets(
             "1 / alpha."
         )
     group_model = GroupModelOptions.taken_from(study_options)
-    options = StudyOptions(**study_options, group_model=group_model)
+    options = StudyOptions(**study_options, group_model=group_model, blocks=BlockOptions())
     journal = Journal(as_json=options.as_json)
     start = time.perf_counter()
     with journal.listening(options.log):

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from groupglm.cli.journal import Journal
+from groupglm.cli.options.blocks import BlockOptions
 from groupglm.cli.options.group_model import GroupModelOptions
 from groupglm.cli.options.study import FitOptions, StudyOptions, fit_options, study_options
 
@@ -103,11 +104,12 @@ def fit(**given: Any) -> None:
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
     terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
+    blocks = BlockOptions.taken_from(given, permutes=given["permute"] is not None)
     how = FitOptions.taken_from(given)
     group_model = GroupModelOptions.taken_from(given)
     if how.permute:
         group_model.check_permutations()
-    options = StudyOptions(**given, group_model=group_model)
+    options = StudyOptions(**given, group_model=group_model, blocks=blocks)
     journal = Journal(as_json=options.as_json)
     start = time.perf_counter()
     with journal.listening(options.log):

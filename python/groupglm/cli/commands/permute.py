@@ -10,6 +10,7 @@ import click
 
 from groupglm.cli.journal import Journal
 from groupglm.cli.options.atlases import AtlasChoice, atlas_options
+from groupglm.cli.options.blocks import BlockOptions, block_options
 from groupglm.cli.options.common import cluster_p as cluster_p_option
 from groupglm.cli.options.common import seed as seed_option
 from groupglm.cli.options.common import tails
@@ -42,6 +43,7 @@ __all__ = ["permute"]
 @cluster_p_option
 @tails
 @seed_option
+@block_options
 @target_affine_option
 @missing_option
 @zero_is_missing_option
@@ -62,8 +64,9 @@ def permute(
 
     Maps, table, formula and contrasts are those of "groupglm fit". The method is that of Freedman
     and Lane; effects with variances are permuted together with these. If the null hypothesis is
-    that a mean is zero, signs are flipped. The same seed gives the same maps for any number of
-    threads.
+    that a mean is zero, signs are flipped. Maps that may not be exchanged with all others, such as
+    those of a subject or a family, are told by --exchangeability-blocks. The same seed gives the
+    same maps for any number of threads.
 
     \b
     Examples
@@ -101,13 +104,14 @@ def permute(
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     check_zero_option(zero_is_missing, missing)
     atlas = AtlasChoice.taken_from(study_options)
+    blocks = BlockOptions.taken_from(study_options)
     group_model = GroupModelOptions.taken_from(study_options)
     group_model.check_permutations()
-    options = StudyOptions(**study_options, group_model=group_model)
+    options = StudyOptions(**study_options, group_model=group_model, blocks=blocks)
     journal = Journal(as_json=options.as_json)
     start = time.perf_counter()
     with journal.listening(options.log):
-        study = options.study(journal)
+        study = options.study(journal, estimates=False)
         summary = {"output": str(options.output), **study.facts()}
         if not options.dry_run:
             from groupglm.cli.steps.permutation_tests import Permutations, run_permutations
@@ -122,6 +126,7 @@ def permute(
                 zero_is_missing=zero_is_missing,
                 target_affine=target_affine,
                 atlas=atlas,
+                blocks=blocks,
             )
             summary["contrasts"] = run_permutations(study, options, how, journal)
             journal.say(f"Done in {time.perf_counter() - start:.1f} s: {options.output}")

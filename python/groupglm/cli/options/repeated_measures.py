@@ -159,9 +159,8 @@ class RepeatedOptions:
         if self.chosen == "nested":
             return (
                 "--covariance nested has no permutation test, because its variances would have to "
-                "be estimated from all maps for each permutation. Without families, subjects would "
-                "be permuted as if those of a family did not resemble each other; in Python, "
-                "non_parametric_inference takes families as exchangeability_blocks."
+                "be estimated from all maps for each permutation. Leave families out of the model "
+                "and give them by --exchangeability-blocks, with --block-permutation whole."
             )
         if self.groups is not None:
             return "--covariance sandwich has no permutation test with --groups; leave it out."

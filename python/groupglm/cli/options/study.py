@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groupglm.cli.options.atlases import AtlasChoice, of_atlas, small_volume_option
+from groupglm.cli.options.blocks import BlockOptions, block_options
 from groupglm.cli.options.common import (
     AFFINE,
     CONTRAST,
@@ -168,6 +169,7 @@ _FIT = (
     tfce,
     cluster_p,
     seed,
+    block_options,
     click.option("--save-model", is_flag=True, help="Keep the fitted model too."),
     click.option("--report", is_flag=True, help="Write a page with all of it too."),
     background,
@@ -208,12 +210,14 @@ class RunOptions:
     as_json: bool
     overwrite: bool
     group_model: GroupModelOptions
+    blocks: BlockOptions
 
     @property
     def read(self) -> list[Path]:
         """The files that are read besides the maps."""
         masks = () if self.mask is None else self.mask.paths
-        return [*masks, *mesh_files(self.surfaces, self.areas)]
+        blocks = () if self.blocks.file is None else (self.blocks.file,)
+        return [*masks, *mesh_files(self.surfaces, self.areas), *blocks]
 
     @property
     def design_facts(self) -> dict[str, Any]:
@@ -309,8 +313,12 @@ class StudyOptions(RunOptions):
 
         return session_files(self.sessions, files_of)
 
-    def study(self, journal: Journal) -> Study:
-        """Make the study, and show its design before any image is read."""
+    def study(self, journal: Journal, *, estimates: bool = True) -> Study:
+        """Make the study, and show its design before any image is read.
+
+        `estimates` says whether p of the model itself are wanted, rather than of permutations
+        alone.
+        """
         from groupglm.cli.steps.study_design import prepare_study
         from groupglm.cli.steps.study_rows import DesignSource
 
@@ -323,6 +331,8 @@ class StudyOptions(RunOptions):
             allow_partial=self.allow_partial,
             group_model=self.group_model,
             beside=beside,
+            blocks=self.blocks,
+            estimates=estimates,
         )
         study.show(journal, pairs=self.dry_run)
         if self.dry_run:

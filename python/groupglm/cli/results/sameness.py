@@ -36,6 +36,9 @@ _OPTIONS = {
     "Level": "--level",
     "NumberOfBootstraps": "--n-bootstraps",
     "Units": "the units of --equivalence",
+    "ExchangeabilityBlocks": "--exchangeability-blocks",
+    "BlockPermutation": "--block-permutation",
+    "SignFlip": "--sign-flip",
     "Seed": "--seed",
 }
 

@@ -14,6 +14,7 @@ from groupglm.cli.options.volumes import are_volumes, images_of
 from groupglm.cli.results.provenance import input_list_hash, text_hash
 from groupglm.runtime.naming import counted, listed, slug
 from groupglm.spaces.map_files import MapFiles
+from groupglm.tabular.table_names import no_column_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -241,7 +242,7 @@ def groups_of(column: str | None, participants: pd.DataFrame) -> dict[str, str] 
     if column not in participants.columns:
         known = ", ".join(repr(str(name)) for name in participants.columns)
         raise ValueError(
-            f"--variance-groups {column!r} is no column of the participants table"
+            f"--variance-groups {column!r} is {no_column_of(participants)}"
             + (f"; its columns are {known}" if known else ": give the table by --participants")
         )
     values = participants[column]

@@ -316,6 +316,7 @@ def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
         beside=beside,
         left_out=left_out,
         visits=visits,
+        blocks=options.blocks,
     )
 
 
@@ -330,7 +331,7 @@ def _matched_visits(
     model = options.model
     used = formula_columns(options.formula)[0] if model is None else model.inputs()
     visits = {label: Visit(*visit_of(chosen[label])) for label in maps}
-    columns = [*used, *options.group_model.repeated_columns]
+    columns = [*used, *options.group_model.repeated_columns, *options.blocks.columns]
     found = match_visits(maps, visits, options.tables(columns), allow_partial=options.allow_partial)
     found.check_columns(columns)
     return found.matched, found.visits
@@ -373,7 +374,7 @@ def _columns(matched: Matched, options: BidsOptions) -> list[str]:
     from groupglm.design.formula.building import formula_columns
 
     groups = [*filter(None, [options.group_model.variance_groups])]
-    groups += options.group_model.repeated_columns
+    groups += [*options.group_model.repeated_columns, *options.blocks.columns]
     if options.model is not None:
         known = [str(name) for name in matched.participants.columns]
         return [*options.model.columns_used(known), *groups]

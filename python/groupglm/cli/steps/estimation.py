@@ -157,6 +157,7 @@ class Estimate:
             design,
             keep_rows=self._keeps_rows,
             check_space=self._check_space,
+            has_blocks=self._study.blocks is not None,
             **beside,
         )
         return model

@@ -94,6 +94,7 @@ class Settings:
             zero_is_missing=self.how.zero_is_missing,
             target_affine=self.how.target_affine,
             atlas=self.how.atlas,
+            blocks=self.options.blocks,
         )
 
     def check_space(self, space: Space) -> None:
@@ -109,25 +110,24 @@ class Settings:
         if self.permutations is not None:
             self.permutations.check_space(space)
 
-    @property
-    def permutation_facts(self) -> dict[str, Any] | None:
-        """What sidecars say of the permutations; None if there are none."""
-        return None if self.permutations is None else self.permutations.facts()
+    def permutation_facts(self, study: Study) -> dict[str, Any] | None:
+        """Return what sidecars say of the permutations; None if there are none."""
+        return None if self.permutations is None else self.permutations.facts(study)
 
 
 @contextmanager
 def claimed_fit(study: Study, settings: Settings) -> Iterator[None]:
     """Hold the place of a study's results; refuse a study that cannot be fitted or loses a file."""
     if settings.permutations is not None:
-        check_permutable(study.contrasts)
-    check_effects(study.model, study.contrasts, settings.how.effects)
+        check_permutable(study, settings.permutations)
+    check_effects(study.plan.model, study.contrasts, settings.how.effects)
     outputs = settings.reading.outputs(study)
     with claimed_study(
         study,
         outputs,
         _targets(study, outputs, settings),
         settings.read,
-        settings.permutation_facts,
+        settings.permutation_facts(study),
         overwrite=settings.options.overwrite,
     ):
         yield
@@ -186,7 +186,14 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
     if permutations is not None:
         for facts, contrast in zip(done, study.contrasts, strict=True):
             facts["permuted"] = permute_contrast(
-                fitted, contrast, permutations, outputs, settings.options, outputs.said, journal
+                fitted,
+                study,
+                contrast,
+                permutations,
+                outputs,
+                settings.options,
+                outputs.said,
+                journal,
             )
     summary: dict[str, Any] = {"contrasts": done}
     if settings.how.report:
@@ -221,7 +228,7 @@ def _report(
     }
     tests = {}
     if settings.permutations is not None:
-        facts = settings.permutations.facts()
+        facts = settings.permutations.facts(study)
         for own in done:
             found = own["permuted"]
             maps = {kind: outputs.image(Path(file)) for kind, file in found["files"].items()}
@@ -295,7 +302,7 @@ def _write_shared(
     """Write the files that all contrasts share; --overwrite replaces those of another study."""
     if settings.options.overwrite:
         read = [*settings.read, *study.files]
-        remove(contradicting(study, outputs, read, settings.permutation_facts), journal)
+        remove(contradicting(study, outputs, read, settings.permutation_facts(study)), journal)
     write_common(study, outputs, model, journal)
     if settings.how.save_model:
         path = outputs.folder / outputs.names.model

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.cli.options.blocks import BlockOptions
 from groupglm.cli.results.claims import claimed_study
 from groupglm.cli.results.maps_read_back import values_of
 from groupglm.cli.results.names import Contrast, name_contrast, read_json, sidecar
@@ -74,6 +75,7 @@ class Permutations:
     zero_is_missing: bool
     target_affine: Any = None
     atlas: AtlasChoice | None = None
+    blocks: BlockOptions = field(default_factory=BlockOptions)
 
     def check_space(self, space: Space) -> None:
         """Refuse clusters of places whose neighbours are not known."""
@@ -84,21 +86,45 @@ class Permutations:
         if self.tfce:
             refuse_clusters(space, "tfce", "is given")
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, study: Study) -> dict[str, Any]:
         """Return the facts for sidecars, except the number of permutations."""
+        blocks = study.blocks
         return {
             "TFCE": self.tfce,
             "ClusterFormingP": self.cluster_p,
             "TwoSided": self.two_sided,
             "Seed": self.seed,
+            **({} if blocks is None else {"ExchangeabilityBlocks": blocks.facts()}),
+            **self.blocks.facts(),
         }
+
+    def options(
+        self, study: Study, contrast: Contrast, *, n_jobs: int | None = 1
+    ) -> PermutationOptions:
+        """Return the options of the test of a contrast."""
+        from groupglm.inference.permutation.options import check_options
+
+        options = check_options(
+            n_perm=self.n_perm,
+            two_sided=self.two_sided and contrast.stat_type == "t",
+            random_state=self.seed,
+            threshold=self.cluster_p,
+            tfce=self.tfce,
+            tfce_powers=None,  # those of each part: surfaces have others than voxels
+            missing=self.missing,
+            n_jobs=n_jobs,
+            verbose=1,
+            **self.blocks.arguments,
+        )
+        blocks = None if study.blocks is None else study.blocks.labels
+        return replace(options, exchangeability_blocks=blocks)
 
 
 def run_permutations(
     study: Study, options: RunOptions, how: Permutations, journal: Journal
 ) -> list[dict[str, Any]]:
     """Test all contrasts of a study by permutation."""
-    check_permutable(study.contrasts)
+    check_permutable(study, how)
     reading = Reading(options, how.missing, how.target_affine, how.zero_is_missing)
     outputs = reading.outputs(study)
     targets = [
@@ -106,18 +132,19 @@ def run_permutations(
         *permutation_targets(study.contrasts, how, outputs),
     ]
     overwrite = options.overwrite
-    with claimed_study(study, outputs, targets, reading.read, how.facts(), overwrite=overwrite):
+    facts = how.facts(study)
+    with claimed_study(study, outputs, targets, reading.read, facts, overwrite=overwrite):
         fitted = Estimate(study, reading, keeps_rows=True, check_space=how.check_space)
         if overwrite or not outputs.is_done(outputs.mask, {}):
             model = fitted.model  # if the fit fails, existing results stay
             if overwrite:
                 read = [*reading.read, *study.files]
-                remove(contradicting(study, outputs, read, how.facts()), journal)
+                remove(contradicting(study, outputs, read, facts), journal)
             write_common(study, outputs, model, journal)
         return [
             {
                 "name": c.name,
-                **permute_contrast(fitted, c, how, outputs, options, fitted.facts, journal),
+                **permute_contrast(fitted, study, c, how, outputs, options, fitted.facts, journal),
             }
             for c in study.contrasts
         ]
@@ -138,18 +165,25 @@ def permutation_targets(
     return targets
 
 
-def check_permutable(contrasts: Sequence[Contrast]) -> None:
-    """Refuse, before the long work, contrasts that the test would understand in another way."""
-    for contrast in contrasts:
+def check_permutable(study: Study, how: Permutations) -> None:
+    """Refuse, before the long work, contrasts that no rearrangement can test, or another test."""
+    from groupglm.inference.permutation.planning import check_exchange
+
+    plan = study.plan
+    for contrast in study.contrasts:
         if contrast.stat_type == "F" and len(contrast.weights) == 1:
             raise ValueError(
                 f"contrast {contrast.name!r} is an F test of one row, which cannot be permuted "
                 "here; make it a t test, which with both tails is the same"
             )
+        weights = np.array(contrast.weights, dtype=np.float64)
+        options = how.options(study, contrast)
+        check_exchange(plan.model, plan.X, weights, plan.column_names, options)
 
 
 def permute_contrast(
     fitted: Estimate,
+    study: Study,
     contrast: Contrast,
     how: Permutations,
     outputs: Outputs,
@@ -167,7 +201,7 @@ def permute_contrast(
 
     names = _names(contrast, how)
     paths = {name: _path(outputs, contrast, name) for name in names}
-    said = {"Contrast": contrast.facts(), "Permutation": how.facts()}
+    said = {"Contrast": contrast.facts(), "Permutation": how.facts(study)}
     if how.atlas is not None:
         said["Atlas"] = how.atlas.facts()
     table = table_path(outputs, contrast)
@@ -189,7 +223,8 @@ def permute_contrast(
             )
             return _summary(outputs, paths, number, "skipped", found[0])
     try:
-        images, number = _permute(fitted, contrast, how, options, progress)
+        chosen = how.options(study, contrast, n_jobs=options.n_jobs)
+        images, number = _permute(fitted, contrast, chosen, progress)
     except ResumeError as error:
         raise ValueError(
             f"{outputs.names.option} '{outputs.folder}' holds interrupted permutations that cannot "
@@ -198,7 +233,7 @@ def permute_contrast(
         ) from error
     said |= facts(contrast)
     flips, is_bootstrap, assumption = rearrangement_of(
-        fitted.group.result, np.array(contrast.weights), _options(contrast, how, options)
+        fitted.group.result, np.array(contrast.weights), chosen
     )
     numbers = {
         "NumberOfPermutations": number,
@@ -312,7 +347,7 @@ def _path(outputs: Outputs, contrast: Contrast, name: str) -> Path:
 
 
 def _permute(
-    fitted: Estimate, contrast: Contrast, how: Permutations, options: RunOptions, progress: Path
+    fitted: Estimate, contrast: Contrast, options: PermutationOptions, progress: Path
 ) -> tuple[Mapping[str, Any], int]:
     from groupglm.inference.permutation.group_test import permute_group
     from groupglm.inference.permutation.resuming import load_state
@@ -321,29 +356,13 @@ def _permute(
         fitted.group,
         fitted.data,
         np.array(contrast.weights, dtype=np.float64),
-        _options(contrast, how, options),
+        options,
         label=contrast.name,
         resume=progress,
         null_value=contrast.null_value,
     )
     images = outputs if isinstance(outputs, dict) else {f"logp_max_{contrast.stat_type}": outputs}
     return images, load_state(progress).n_done
-
-
-def _options(contrast: Contrast, how: Permutations, options: RunOptions) -> PermutationOptions:
-    from groupglm.inference.permutation.options import check_options
-
-    return check_options(
-        n_perm=how.n_perm,
-        two_sided=how.two_sided and contrast.stat_type == "t",
-        random_state=how.seed,
-        threshold=how.cluster_p,
-        tfce=how.tfce,
-        tfce_powers=None,  # those of each part: surfaces have others than voxels
-        missing=how.missing,
-        n_jobs=options.n_jobs,
-        verbose=1,
-    )
 
 
 def _summary(

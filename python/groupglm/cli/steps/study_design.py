@@ -5,15 +5,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.options.group_model import GroupModelOptions
 from groupglm.cli.options.visits import VisitMaps
+from groupglm.cli.options.volumes import are_volumes
 from groupglm.cli.results.names import Contrast, Names, check_labels
 from groupglm.cli.results.provenance import design_hash, input_list_hash, software_versions
 from groupglm.cli.steps.beside_maps import BesideMaps, groups_of
+from groupglm.cli.steps.block_labels import Blocks, blocks_of
 from groupglm.cli.steps.design_notes import notes_on
 from groupglm.cli.steps.study_contrasts import read_contrasts
 from groupglm.cli.steps.study_rows import DesignSource, match_rows_of_study
@@ -26,11 +28,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from groupglm.cli.journal import Journal
+    from groupglm.cli.options.blocks import BlockOptions
     from groupglm.cli.options.common import NamedContrast
     from groupglm.cli.options.visits import Visit
     from groupglm.estimator.group_model import GroupModel
     from groupglm.inputs.matching import Matched
-    from groupglm.models.base import Model
+    from groupglm.models.base import Plan
 
 __all__ = [
     "Study",
@@ -52,6 +55,8 @@ class Study:
         The map of each subject, sorted by label.
     design : pandas.DataFrame
         The row of each subject, with the labels as index.
+    plan : Plan
+        The model that is fitted, which takes the maps beside too, and the design.
     rank, df_residual : int
         Rank and residual degrees of freedom of the design.
     contrasts : list of Contrast
@@ -66,8 +71,6 @@ class Study:
         The facts about the maps' origin in its sidecars.
     group_model : GroupModelOptions
         The options of the model.
-    model : Model
-        The model that is fitted, which takes the maps beside too.
     beside : BesideMaps
         The maps that the model takes beside those of the subjects.
     groups : mapping of str to str, or None
@@ -78,14 +81,16 @@ class Study:
         Subjects, families, visits and groups of the maps, for a model of several maps a subject.
     note : str
         A line on how rows were matched, where labels do not say it.
+    blocks : Blocks or None
+        The blocks in which a permutation test may exchange the maps.
     """
 
     maps: dict[str, MapFiles]
     design: pd.DataFrame
+    plan: Plan
     rank: int
     df_residual: int
     contrasts: list[Contrast]
-    model: Model
     left_out: tuple[str, ...]
     names: Names
     levels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -96,6 +101,7 @@ class Study:
     visits: Mapping[str, Visit] | None = None
     labels: Mapping[str, list[str]] = field(default_factory=dict)
     note: str = ""
+    blocks: Blocks | None = None
 
     @property
     def subjects(self) -> list[str]:
@@ -213,11 +219,18 @@ def prepare_study(
     allow_partial: bool,
     group_model: GroupModelOptions,
     beside: BesideMaps,
+    blocks: BlockOptions,
+    estimates: bool = True,
 ) -> Study:
-    """Match maps and rows of tables, make the design, and read the contrasts."""
+    """Match maps and rows of tables, make the design, and read the contrasts.
+
+    `estimates` says whether p of the model itself are wanted, rather than of permutations alone.
+    """
+    source = replace(source, label_columns=blocks.columns)
     rows = match_rows_of_study(
         maps, source, allow_partial=allow_partial, group_model=group_model, beside=beside
     )
+    in_order = list(rows.matched.maps) if are_volumes(maps.files) else maps.in_order
     covariates = [*rows.beside.covariates]
     check_covariate_names(covariates, rows.design)
     study = make_study(
@@ -230,6 +243,9 @@ def prepare_study(
         left_out=rows.left_out,
         visits=rows.visits,
         note=rows.note,
+        blocks=blocks,
+        in_order=in_order,
+        estimates=estimates,
     )
     check_labels(study.contrasts)
     return study
@@ -248,6 +264,9 @@ def make_study(
     left_out: tuple[str, ...] = (),
     visits: Mapping[str, Visit] | None = None,
     note: str = "",
+    blocks: BlockOptions,
+    in_order: Sequence[str] | None = None,
+    estimates: bool = True,
 ) -> Study:
     """Make a study from maps and a design."""
     from groupglm.design.matrix import check_design_matrix, report_collinearity
@@ -260,7 +279,9 @@ def make_study(
     groups = groups_of(group_model.variance_groups, matched.participants)
     own = None if visits is None else {label: visits[label] for label in matched.maps}
     labels = labels_of_maps(group_model, matched.participants, own)
-    check_subjects(group_model, own, matrix)
+    found = blocks_of(blocks, matched.participants, matched.maps, own, in_order)
+    if estimates or found is None:
+        check_subjects(group_model, own, matrix, estimates=estimates)
     # --variance-groups are groups too.
     with renamed(**({"groups": "sandwich_groups"} if group_model.is_repeated else {})):
         model = with_beside(
@@ -274,10 +295,10 @@ def make_study(
     return Study(
         maps=matched.maps,
         design=design,
+        plan=plan,
         rank=plan.rank,
         df_residual=len(design) - plan.rank,
         contrasts=contrasts,
-        model=model,
         left_out=(*left_out, *matched.left_out),
         group_model=group_model,
         beside=beside.of(list(matched.maps)),
@@ -285,6 +306,7 @@ def make_study(
         visits=own,
         labels=labels,
         note=note,
+        blocks=found,
         levels=levels,
         names=names or Names.plain(ending),
         origin=origin or {},

@@ -39,12 +39,15 @@ class DesignSource:
         The tables of sessions.
     matrix : pathlib.Path or None
         The file of a design matrix.
+    label_columns : sequence of str
+        Columns of labels that other options name, which are no part of the design.
     """
 
     formula: str | None
     participants: Path | None = None
     sessions: Sequence[Path] = ()
     matrix: Path | None = None
+    label_columns: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,19 +103,20 @@ def match_rows_of_study(
         note = f"Rows of '{source.matrix}' belong to the maps in the order of MAPS\n"
     if frame is not None and in_order:
         _check_length(source, frame, maps)
+    labels = [*_label_columns(group_model), *source.label_columns]
     files, left_out = match_beside(maps.files, beside, allow_partial=allow_partial)
     kept = VisitMaps(files, {label: maps.visits[label] for label in files}, maps.in_order)
     by_visit = maps.several or group_model.is_repeated
     rows: StudyRows
     if frame is None:
-        rows = _of_formula(kept, source, table, group_model, by_visit, allow_partial)
+        rows = _of_formula(kept, source, table, labels, by_visit, allow_partial)
     elif in_order:
         own = frame.set_axis(list(maps.in_order), axis=0).rename_axis(LABEL)
-        rows = _of_matrix_in_order(kept, own, group_model, by_visit)
+        rows = _of_matrix_in_order(kept, own, labels, by_visit)
     else:
         assert table is not None  # noqa: S101  (a matrix with labels is one)
         columns = [str(name) for name in frame.columns]
-        rows = _of_matrix(kept, table, columns, group_model, by_visit, allow_partial)
+        rows = _of_matrix(kept, table, columns, labels, by_visit, allow_partial)
     if frame is not None:
         check_design_matrix(rows.design)  # before contrasts are read over its columns
     if are_volumes(kept.files):
@@ -218,7 +222,7 @@ def _of_formula(
     maps: VisitMaps,
     source: DesignSource,
     table: VisitTable | None,
-    group_model: GroupModelOptions,
+    labels: Sequence[str],
     by_visit: bool,
     allow_partial: bool,
 ) -> StudyRows:
@@ -239,23 +243,23 @@ def _of_formula(
         maps, tables, used, by_visit=by_visit or bool(source.sessions), allow_partial=allow_partial
     )
     if allow_partial:
-        matched = matched.with_values([*used, *_label_columns(group_model)])
+        matched = matched.with_values([*used, *labels])
     design = fixed_design(formula, matched.participants)
     levels = formula_levels(formula, matched.participants)
     return StudyRows(matched, design, BesideMaps(), visits, levels)
 
 
 def _of_matrix_in_order(
-    maps: VisitMaps, frame: pd.DataFrame, group_model: GroupModelOptions, by_visit: bool
+    maps: VisitMaps, frame: pd.DataFrame, labels: Sequence[str], by_visit: bool
 ) -> StudyRows:
-    """Return a design whose rows belong to the maps by their order."""
+    """Return a design whose rows belong to the maps by their order; `labels` are other columns."""
     from groupglm.inputs.matching import Matched
 
-    labels = [label for label in maps.in_order if label in maps.files]
-    own = frame.loc[labels]
-    matched = Matched({label: maps.files[label] for label in labels}, own, ())
-    visits = {label: maps.visits[label] for label in labels} if by_visit else None
-    design = own.drop(columns=_present(own, _label_columns(group_model)))
+    order = [label for label in maps.in_order if label in maps.files]
+    own = frame.loc[order]
+    matched = Matched({label: maps.files[label] for label in order}, own, ())
+    visits = {label: maps.visits[label] for label in order} if by_visit else None
+    design = own.drop(columns=_present(own, labels))
     return StudyRows(matched, design, BesideMaps(), visits)
 
 
@@ -263,7 +267,7 @@ def _of_matrix(
     maps: VisitMaps,
     table: VisitTable,
     columns: Sequence[str],
-    group_model: GroupModelOptions,
+    labels: Sequence[str],
     by_visit: bool,
     allow_partial: bool,
 ) -> StudyRows:
@@ -271,7 +275,6 @@ def _of_matrix(
     matched, visits = _matched(
         maps, [table], (), by_visit=by_visit, allow_partial=allow_partial, noun="design matrix"
     )
-    labels = _label_columns(group_model)
     visit_columns = [*SESSIONS, *RUNS] if table.by else [SESSIONS[0], RUNS[0]]
     own = [name for name in columns if name not in (*labels, *visit_columns)]
     if allow_partial:

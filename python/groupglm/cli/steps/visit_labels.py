@@ -46,9 +46,16 @@ def labels_of_maps(
 
 
 def check_subjects(
-    group_model: GroupModelOptions, visits: Mapping[str, Visit] | None, X: NDArray[np.float64]
+    group_model: GroupModelOptions,
+    visits: Mapping[str, Visit] | None,
+    X: NDArray[np.float64],
+    *,
+    estimates: bool = True,
 ) -> None:
-    """Refuse several maps a subject in a model that counts them as independent."""
+    """Refuse several maps a subject in a model that counts them as independent.
+
+    `estimates` says whether p of the model itself are wanted, rather than of permutations alone.
+    """
     from groupglm.design.repeated_subjects import have_levels
 
     if group_model.is_repeated or visits is None:
@@ -63,6 +70,7 @@ def check_subjects(
         f"{sum(n > 1 for n in counts.values())} of {len(counts)} subjects have several maps, such "
         f"as {most}: {listed(own, 6)}; {group_model.option} {group_model.model_name} would count "
         "them as independent, and p-values would be wrong. Add '+ (1 | subject)' to --formula, "
-        "which means --model repeated, or a column for each subject ('+ subject'), or give one map "
-        "a subject (a narrower glob)"
+        "which means --model repeated, or a column for each subject ('+ subject'), "
+        + ("" if estimates else "say by --exchangeability-blocks which maps may be exchanged, ")
+        + "or give one map a subject (a narrower glob)"
     )

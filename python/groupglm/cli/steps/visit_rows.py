@@ -13,6 +13,7 @@ from groupglm.design.formula.grouping import SUBJECT_COLUMNS
 from groupglm.runtime.naming import listed
 from groupglm.spaces.map_files import MapFiles
 from groupglm.tabular.labels import LABEL, near_labels, near_words
+from groupglm.tabular.table_names import FILE_NAMES, named_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,6 +122,10 @@ def match_visits(
     own = {label: visits[label] for label in kept}
     joined = pd.concat(frames, axis="columns") if frames else pd.DataFrame(index=pd.Index(kept))
     rows_of_maps = _with_entities(joined.rename_axis(LABEL), own, in_both)
+    origin = dict.fromkeys(map(str, rows_of_maps.columns), FILE_NAMES)
+    for table, frame in zip(tables, frames, strict=True):
+        origin |= dict.fromkeys(map(str, frame.columns), table.called)
+    rows_of_maps = named_tables(rows_of_maps, origin)
     chosen = {label: files[label] for label in kept}
     return MatchedVisits(Matched(chosen, rows_of_maps, tuple(told)), own, in_both)
 

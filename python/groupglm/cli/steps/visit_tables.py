@@ -14,6 +14,7 @@ from groupglm.cli.options.visits import RUNS, SESSIONS, Visit, plain_run, plain_
 from groupglm.runtime.naming import listed
 from groupglm.spaces.map_files import MapFiles
 from groupglm.tabular.labels import label_in_path, plain_label
+from groupglm.tabular.table_names import PARTICIPANTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ __all__ = [
     "sessions_below",
 ]
 
+_SESSION_TABLE = "the table of sessions"
 _SHOWN = 8
 _LONGEST_HEADER = 2**20  # bytes
 _SESSION_FILES = re.compile(r"sub-[0-9A-Za-z]+_sessions\.tsv")
@@ -46,15 +48,25 @@ class VisitTable:
         Which of "session" and "run" tell the rows of a subject apart.
     where : str
         The table, for messages.
+    called : str
+        What kind of table it is.
     """
 
     frame: pd.DataFrame
     keys: list[tuple[str, ...]]
     by: tuple[str, ...]
     where: str
+    called: str = PARTICIPANTS
 
     @classmethod
-    def of_rows(cls, frame: pd.DataFrame, where: str, *, needs_session: bool = False) -> VisitTable:
+    def of_rows(
+        cls,
+        frame: pd.DataFrame,
+        where: str,
+        *,
+        needs_session: bool = False,
+        called: str = PARTICIPANTS,
+    ) -> VisitTable:
         """Find by which columns the rows of a table, indexed by subject, are told apart."""
         session = next((name for name in SESSIONS if name in frame.columns), None)
         run = next((name for name in RUNS if name in frame.columns), None)
@@ -74,7 +86,7 @@ class VisitTable:
                 else "keep one row a subject, or add a column session_id that tells visits apart"
             )
             raise ValueError(f"{where} has several rows for {shown}; {remedy}")
-        return cls(_with_categories(frame, columns), keys, tuple(columns), where)
+        return cls(_with_categories(frame, columns), keys, tuple(columns), where, called)
 
     def chosen(self, labels: Mapping[str, Collection[str]]) -> VisitTable:
         """Return the rows of some subjects, sessions or runs.
@@ -89,7 +101,7 @@ class VisitTable:
             if all(own in labels.get(part, (own,)) for part, own in zip(parts, key, strict=True))
         ]
         keys = [self.keys[row] for row in rows]
-        return VisitTable(self.frame.iloc[rows], keys, self.by, self.where)
+        return VisitTable(self.frame.iloc[rows], keys, self.by, self.where, self.called)
 
     def label(self, row: int) -> str:
         """Return a row's subject and visit, for messages."""
@@ -181,9 +193,9 @@ def read_participant_rows(
     frame = read_rows(path, what=what, label=label)
     where = f"the {what} '{path}'"
     if frame.index.is_unique:
-        return VisitTable.of_rows(frame, where)
+        return VisitTable.of_rows(frame, where, called=f"the {what}")
     frame = read_rows(path, what=what, as_text=(*SESSIONS, *RUNS), label=label)
-    return VisitTable.of_rows(frame, where)
+    return VisitTable.of_rows(frame, where, called=f"the {what}")
 
 
 def session_files(given: Sequence[str], files: Any) -> list[Path]:
@@ -232,7 +244,9 @@ def read_sessions(paths: Iterable[Path]) -> VisitTable:
     paths = list(paths)
     frames = [_sessions_of(path) for path in paths]
     tables = [
-        VisitTable.of_rows(frame, f"the table of sessions '{path}'", needs_session=True)
+        VisitTable.of_rows(
+            frame, f"{_SESSION_TABLE} '{path}'", needs_session=True, called=_SESSION_TABLE
+        )
         for frame, path in zip(frames, paths, strict=True)
     ]
     if len(tables) == 1:
@@ -242,8 +256,8 @@ def read_sessions(paths: Iterable[Path]) -> VisitTable:
         frame if session in frame.columns else frame.rename(columns={SESSIONS[1]: session})
         for frame in frames
     ]
-    where = f"the table of sessions in {len(paths)} files ('{paths[0]}', ...)"
-    return VisitTable.of_rows(pd.concat(frames), where, needs_session=True)
+    where = f"{_SESSION_TABLE} in {len(paths)} files ('{paths[0]}', ...)"
+    return VisitTable.of_rows(pd.concat(frames), where, needs_session=True, called=_SESSION_TABLE)
 
 
 def _sessions_of(path: Path) -> pd.DataFrame:

@@ -26,6 +26,7 @@ from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
 from groupglm.runtime.arguments import check_text, check_truth
 from groupglm.tabular.labels import labelled, row_labels
 from groupglm.tabular.levels import factor_levels, with_levels
+from groupglm.tabular.table_names import columns_are, has_not, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +171,7 @@ def _design(
     formula: str, read: Formula, table: pd.DataFrame, *, allow_partial: bool = False
 ) -> pd.DataFrame:
     table = table.set_axis([str(name) for name in table.columns], axis="columns")
-    used = _used_columns(formula, read, list(table.columns))
+    used = _used_columns(formula, read, table)
     columns = check_used(
         table[used],
         _shown(formula),
@@ -207,8 +208,9 @@ def _named_columns(read: Formula) -> list[str]:
     )
 
 
-def _used_columns(formula: str, read: Formula, columns: Sequence[str]) -> list[str]:
+def _used_columns(formula: str, read: Formula, table: pd.DataFrame) -> list[str]:
     """Return the table's columns that a formula uses; refuse names that the table lacks."""
+    columns = list(table.columns)
     named = {name: find_column(name, dict.fromkeys(columns)) for name in _named_columns(read)}
     unknown = [name for name, column in named.items() if column is None]
     if unknown:
@@ -216,15 +218,15 @@ def _used_columns(formula: str, read: Formula, columns: Sequence[str]) -> list[s
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise ArgumentError.about(
             "formula",
-            f"formula {_shown(formula)} names {quote_names(unknown)}, which the participants table "
-            f"does not have.{hint} Its columns are: {quote_names(columns)}.",
+            f"formula {_shown(formula)} names {quote_names(unknown)}, which {has_not(table)}."
+            f"{hint} {columns_are(table)}: {quote_names(columns)}.",
         )
     used = [column for column in named.values() if column is not None]
     twice = [name for name in used if list(columns).count(name) > 1]
     if twice:
         raise ArgumentError.about(
             "table",
-            f"the participants table has {list(columns).count(twice[0])} columns that are called "
+            f"{table_of(table, twice[0])} has {columns.count(twice[0])} columns that are called "
             f"{twice[0]!r}, which formula {_shown(formula)} names",
             "rename all but one",
         )

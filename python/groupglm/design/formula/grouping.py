@@ -16,6 +16,7 @@ from groupglm.errors import ArgumentError, in_quotes
 from groupglm.runtime.naming import listed
 from groupglm.tabular.covariates import is_missing
 from groupglm.tabular.labels import LABEL_COLUMNS, labelled, plain_label, row_labels
+from groupglm.tabular.table_names import columns_are, no_column_of, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,7 @@ def with_subjects(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
 def grouping_labels(table: pd.DataFrame, name: str, what: str) -> list[str]:
     """Return the labels in a column, one text a row; `what` names the column, in messages."""
     table = table.set_axis([str(name) for name in table.columns], axis="columns")
-    column = table[_column(list(table.columns), name, what)]
+    column = table[_column(table, name, what)]
     absent = [str(row) for row in table.index[is_missing(column)]]
     if absent:
         raise ArgumentError.about(
@@ -78,22 +79,23 @@ def grouping_labels(table: pd.DataFrame, name: str, what: str) -> list[str]:
     return [_text(value) for value in column]
 
 
-def _column(columns: list[str], name: str, what: str) -> str:
+def _column(table: pd.DataFrame, name: str, what: str) -> str:
     """Return the column that is meant by a name; refuse what the table lacks, or has twice."""
+    columns = list(table.columns)
     found = find_column(name, dict.fromkeys(columns))
     if found is None:
         close = difflib.get_close_matches(name[:200], columns, n=2)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise ArgumentError.about(
             "table",
-            f"{what} is {in_quotes(name)}, which is no column of the participants table.{hint} Its "
-            f"columns are: {quote_names(columns)}.",
+            f"{what} is {in_quotes(name)}, which is {no_column_of(table)}.{hint} "
+            f"{columns_are(table)}: {quote_names(columns)}.",
         )
     if columns.count(found) > 1:
         raise ArgumentError.about(
             "table",
-            f"the participants table has {columns.count(found)} columns that are called {found!r}, "
-            f"which is {what}",
+            f"{table_of(table, found)} has {columns.count(found)} columns that are called "
+            f"{found!r}, which is {what}",
             "rename all but one",
         )
     return found

@@ -20,13 +20,13 @@ from groupglm.tabular.covariates import (
     missing_values,
     tidied,
 )
+from groupglm.tabular.table_names import table_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["WHERE", "check_used", "declared_categories", "formula_levels", "name_left_out"]
+__all__ = ["check_used", "declared_categories", "formula_levels", "name_left_out"]
 
-WHERE = "the participants table"
 _MAX_SHOWN = 8
 
 
@@ -76,7 +76,7 @@ def check_used(
     if absent and not allow_partial:
         raise ArgumentError.about(
             "table",
-            f"{WHERE} has no value for {_name_missing(absent)}, which the formula {shown} uses",
+            f"{_lacking(table, absent)}, which the formula {shown} uses",
             "fill them in, or leave these subjects out by " + argument("allow_partial", True),
         )
     if absent:
@@ -87,15 +87,27 @@ def check_used(
                 "table", f"no subject has a value for each of {quote_names(list(absent))}"
             )
         warn_caller(f"left out subjects without a value for {name_left_out(absent)}")
-    check_covariates(columns, WHERE, declared=declared, to_declare="C({})")
     for name in columns.columns:
-        _check_levels(name, columns[name])
+        where = table_of(table, name)
+        check_covariates(columns[[name]], where, declared=declared, to_declare="C({})")
+    for name in columns.columns:
+        _check_levels(name, columns[name], table_of(table, name))
     return columns
 
 
 def name_left_out(absent: dict[str, list[str]]) -> str:
     """Name columns and the subjects that lack a value and are left out: ``'age': 03``."""
     return "; ".join(f"{name!r}: {listed(labels, _MAX_SHOWN)}" for name, labels in absent.items())
+
+
+def _lacking(table: pd.DataFrame, absent: dict[str, list[str]]) -> str:
+    """Say which table has no value for which columns and subjects."""
+    by_table: dict[str, dict[str, list[str]]] = {}
+    for name, labels in absent.items():
+        by_table.setdefault(table_of(table, name), {})[name] = labels
+    return ", and ".join(
+        f"{where} has no value for {_name_missing(own)}" for where, own in by_table.items()
+    )
 
 
 def _name_missing(absent: dict[str, list[str]]) -> str:
@@ -106,14 +118,14 @@ def _name_missing(absent: dict[str, list[str]]) -> str:
     )
 
 
-def _check_levels(name: str, column: pd.Series[Any]) -> None:
+def _check_levels(name: str, column: pd.Series[Any], where: str) -> None:
     if not is_text(column):
         return
     levels = column.drop_duplicates()
     if 2 < len(levels) == len(column):
         raise ArgumentError.about(
             "table",
-            f"column {name!r} of {WHERE} holds text, and each subject has another one "
+            f"column {name!r} of {where} holds text, and each subject has another one "
             f"({quote_names(column.tolist()[:2])}, ...), so it would take a design column a "
             "subject",
             "make it numeric, or leave it out",
@@ -121,7 +133,7 @@ def _check_levels(name: str, column: pd.Series[Any]) -> None:
     if len(levels) == 1:
         raise ArgumentError.about(
             "table",
-            f"column {name!r} of {WHERE} is {column.iloc[0]!r} for every subject that has a map, "
+            f"column {name!r} of {where} is {column.iloc[0]!r} for every subject that has a map, "
             "so it has no effect to estimate",
             "leave it out",
         )

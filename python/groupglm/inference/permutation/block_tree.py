@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ArgumentError, shown
+from groupglm.errors import ArgumentError, in_quotes, shown
 from groupglm.messages import argument
 from groupglm.tabular.group_labels import check_labels, is_table
 
@@ -42,19 +42,28 @@ def block_numbers(blocks: Any, n: int) -> Integers:
             f"({n},), or ({n}, n_levels) for blocks within blocks",
             verb="has",
         )
-    table = np.empty(values.shape, dtype=np.int64)
+    table, rows = np.empty(values.shape, dtype=np.int64), _rows(blocks, n)
     for (row, level), value in np.ndenumerate(values):
         if not _is_number_of_block(value):
             raise ArgumentError(
                 _NAME,
-                f"{shown(value)} in row {row + 1}, column {level + 1}",
+                f"{shown(value)} in {rows[row]}, column {level + 1}",
                 "a whole number that is not 0: positive if what lies in the block may be "
                 "exchanged, negative if not",
                 verb="has",
             )
         table[row, level] = int(value)
-    _check_tree(table)
+    _check_tree(table, rows)
     return table
+
+
+def _rows(blocks: Any, n: int) -> list[str]:
+    """Return what each row is called in messages: its number, and the label of a data frame."""
+    labels = blocks.index.tolist() if hasattr(blocks, "iloc") else [None] * n
+    return [
+        f"row {number}" + (f" ({in_quotes(label)})" if isinstance(label, str) else "")
+        for number, label in enumerate(labels, 1)
+    ]
 
 
 def _is_number_of_block(value: Any) -> bool:
@@ -64,19 +73,20 @@ def _is_number_of_block(value: Any) -> bool:
     return number == value and number.is_integer() and 0 < abs(number) < 2**53
 
 
-def _check_tree(table: Integers) -> None:
+def _check_tree(table: Integers, rows: Sequence[str]) -> None:
     others = np.flatnonzero(table[:, 0] != table[0, 0])
     if len(others):
         raise ArgumentError(
             _NAME,
-            f"{table[0, 0]} in row 1 and {table[others[0], 0]} in row {others[0] + 1} of column 1",
+            f"{table[0, 0]} in {rows[0]} and {table[others[0], 0]} in {rows[others[0]]} of "
+            "column 1",
             "one number in all of column 1, which is the block of all images",
             "put a column before it: 1 if its blocks may be exchanged as wholes, -1 if not",
             verb="has",
         )
     n_blocks = 1
     for level in range(1, table.shape[1]):
-        _refuse_both_signs(table, level)
+        _refuse_both_signs(table, level, rows)
         n_before, n_blocks = n_blocks, len(np.unique(np.abs(table[:, : level + 1]), axis=0))
         if n_blocks == n_before:
             raise ArgumentError.about(
@@ -88,7 +98,7 @@ def _check_tree(table: Integers) -> None:
             )
 
 
-def _refuse_both_signs(table: Integers, level: int) -> None:
+def _refuse_both_signs(table: Integers, level: int, rows: Sequence[str]) -> None:
     paths = np.abs(table[:, : level + 1])
     first: dict[bytes, int] = {}
     for row, path in enumerate(paths):
@@ -96,8 +106,8 @@ def _refuse_both_signs(table: Integers, level: int) -> None:
         if table[row, level] != table[other, level]:
             raise ArgumentError(
                 _NAME,
-                f"{table[other, level]} in row {other + 1} and {table[row, level]} in row "
-                f"{row + 1} of column {level + 1}, for the same block",
+                f"{table[other, level]} in {rows[other]} and {table[row, level]} in {rows[row]} of "
+                f"column {level + 1}, for the same block",
                 "one sign for each block",
                 verb="has",
             )

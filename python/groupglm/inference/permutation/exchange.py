@@ -20,13 +20,16 @@ from groupglm.inference.permutation.block_tree import (
     nested_groups,
 )
 from groupglm.inference.permutation.tolerances import NO_ENTRY, SAME_ENTRIES
+from groupglm.messages import argument
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Integers = NDArray[np.int64]
 
-__all__ = ["DRAWN_TOGETHER", "Exchange", "Rearrangements", "make_exchange"]
+__all__ = ["DRAWN_TOGETHER", "Exchange", "Manner", "Rearrangements", "make_exchange"]
+
+Manner = Literal["free", "within", "whole", "nested"]
 
 DRAWN_TOGETHER = 256
 """Rearrangements that are drawn from one seed, so that each can be drawn again by its number."""
@@ -45,11 +48,15 @@ class Exchange:
         unit may hold whole groups, which then come before its own.
     flips : bool
         Whether signs of units are flipped, rather than units permuted.
+    manner : {"free", "within", "whole", "nested"}
+        Whether blocks restrict it: rows move within their block, whole blocks move, or blocks lie
+        within blocks.
     """
 
     n: int
     groups: tuple[Integers, ...]
     flips: bool
+    manner: Manner = "free"
 
     def orbits(self) -> Integers:
         """Label the rows: those that can take each other's place share a label; shape (n,)."""
@@ -209,20 +216,22 @@ def make_exchange(
     kinds = np.zeros(n, dtype=np.int64) if kinds is None else kinds
     if blocks is None and block_permutation == "whole":
         raise ArgumentError.about(
-            "block_permutation", "block_permutation='whole' needs exchangeability_blocks"
+            "block_permutation",
+            argument("block_permutation", "whole") + " needs " + argument("exchangeability_blocks"),
         )
     labels = np.zeros(n, dtype=np.int64) if blocks is None else block_numbers(blocks, n)
     if labels.ndim == 2:
         if block_permutation == "whole":
             raise ArgumentError.about(
                 "block_permutation",
-                "block_permutation='whole' is for one label an image, but "
-                f"exchangeability_blocks has {labels.shape[1]} columns, whose signs say what is "
-                "exchanged",
+                argument("block_permutation", "whole")
+                + " is for one label an image, but "
+                + argument("exchangeability_blocks")
+                + f" has {labels.shape[1]} columns, whose signs say what is exchanged",
                 "leave it out",
             )
         nested = flipped_together(labels) if flips else nested_groups(labels, kinds)
-        return Exchange(n, nested, flips)
+        return Exchange(n, nested, flips, "nested")
     units: dict[object, list[Integers]] = {}
     for block in range(labels.max() + 1):
         rows = np.flatnonzero(labels == block)
@@ -231,7 +240,8 @@ def make_exchange(
         else:
             for row in rows:
                 units.setdefault((block, int(kinds[row])), []).append(np.array([row]))
-    return Exchange(n, tuple(np.stack(rows) for rows in units.values()), flips)
+    manner: Manner = "free" if blocks is None else block_permutation
+    return Exchange(n, tuple(np.stack(rows) for rows in units.values()), flips, manner)
 
 
 def _kinds(rows: NDArray[np.float64]) -> Integers:

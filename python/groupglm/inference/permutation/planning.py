@@ -18,7 +18,6 @@ from groupglm.inference.permutation.subject_effects import subject_exchange
 from groupglm.inference.permutation.tolerances import NO_FREEDOM
 from groupglm.inference.permutation.voxelwise_kernel import make_voxelwise_kernel
 from groupglm.messages import argument
-from groupglm.models.repeated import RepeatedMeasures
 from groupglm.runtime.naming import listed
 from groupglm.tabular.group_labels import check_labels
 
@@ -39,6 +38,7 @@ __all__ = [
     "choose_exchange",
     "choose_kernel",
     "choose_rearrangements",
+    "tell_of_fixed",
 ]
 
 _LIKELY_ALPHA = 0.05
@@ -76,7 +76,6 @@ def choose_exchange(model: RearrangedModel, options: PermutationOptions) -> Exch
     if flips:
         return make(flips=True)
     if possible:
-        _tell_of_fixed(permutations, options)
         return permutations
     if kinds is not None:
         raise ArgumentError.about(
@@ -85,34 +84,37 @@ def choose_exchange(model: RearrangedModel, options: PermutationOptions) -> Exch
             + argument(model.groups_argument)
             + " cannot take each other's place, and the tested effect does not vary within them, "
             "so that no permutation can test it",
-            "give sign_flip=True if errors are symmetric",
+            "give " + argument("sign_flip", True) + " if errors are symmetric",
         )
     if options.exchangeability_blocks is None:
         raise ArgumentError.about(
             "sign_flip",
             "the tested effect is the same whatever the order of the images (an intercept, say), "
             "so that no permutation can test it",
-            "give sign_flip=True if errors are symmetric",
+            "give " + argument("sign_flip", True) + " if errors are symmetric",
         )
+    blocks = argument("exchangeability_blocks")
+    symmetric = ", or " + argument("sign_flip", True) + " if errors are symmetric"
     if np.ndim(options.exchangeability_blocks) == 2:
         raise ArgumentError.about(
             "exchangeability_blocks",
-            "exchangeability_blocks make the test impossible: the tested effect is the same in all "
-            f"{permutations.count(np.arange(float(parts.n_images))[None]):,} orders of images that "
-            "these blocks within blocks allow",
+            blocks
+            + " make the test impossible: the tested effect is the same in all "
+            + f"{permutations.count(np.arange(float(parts.n_images))[None]):,} orders of images "
+            "that these blocks within blocks allow",
             "give positive numbers to blocks whose inner blocks or images may be exchanged (only "
-            "those of one shape are), or sign_flip=True if errors are symmetric",
+            "those of one shape are)" + symmetric,
         )
     within = options.block_permutation == "within"
     raise ArgumentError.about(
         "exchangeability_blocks",
-        "exchangeability_blocks make the test impossible: the tested effect does not vary "
-        + (
-            "within any block; give block_permutation='whole' to permute whole blocks"
-            if within
-            else "between blocks of the same size; give block_permutation='within'"
-        )
-        + ", or sign_flip=True if errors are symmetric",
+        blocks
+        + " make the test impossible: the tested effect does not vary "
+        + ("within any block" if within else "between blocks of the same size"),
+        "give "
+        + argument("block_permutation", "whole" if within else "within")
+        + (" to permute whole blocks" if within else "")
+        + symmetric,
     )
 
 
@@ -123,14 +125,14 @@ def check_exchange(
     column_names: tuple[str, ...],
     options: PermutationOptions,
 ) -> None:
-    """Refuse, before images are read, an effect of several images a subject without a test.
+    """Refuse, before images are read, an effect that no rearrangement can test.
 
-    Shapes: `X` (n_images, n_columns), `contrast` (n_rows, n_columns).
+    Shapes: `X` (n_images, n_columns), `contrast` (n_rows, n_columns + n_covariates).
     """
-    if not isinstance(model, RepeatedMeasures):
-        return
+    n_covariates = tuple(model.beside).count("covariate")
+    whole = np.concatenate([X, np.zeros((len(X), n_covariates))], axis=1)
     try:
-        tested = rearranged_model(model, X, contrast, column_names, options)
+        tested = rearranged_model(model, whole, contrast, column_names, options)
     except ArgumentError:
         raise
     except ValueError:
@@ -138,14 +140,15 @@ def check_exchange(
     choose_exchange(tested, options)
 
 
-def _tell_of_fixed(permutations: Exchange, options: PermutationOptions) -> None:
+def tell_of_fixed(exchange: Exchange) -> None:
     """Warn of images that no permutation of a tree of blocks moves."""
-    if options.exchangeability_blocks is None or np.ndim(options.exchangeability_blocks) != 2:
+    if exchange.flips or exchange.manner != "nested":
         return
-    fixed = np.flatnonzero(np.bincount(orbits := permutations.orbits())[orbits] == 1)
+    fixed = np.flatnonzero(np.bincount(orbits := exchange.orbits())[orbits] == 1)
     if len(fixed):
         warn_caller(
-            f"exchangeability_blocks: {len(fixed)} of {permutations.n} images keep their place in "
+            argument("exchangeability_blocks")
+            + f": {len(fixed)} of {exchange.n} images keep their place in "
             "every permutation, because no other block that may be exchanged has the shape of "
             f"theirs (rows {listed([str(row + 1) for row in fixed.tolist()])}); leave them out, "
             "or check the signs and numbers of their blocks"
@@ -247,12 +250,12 @@ def choose_rearrangements(
     if count - 1 <= options.n_perm:
         told = f"all {count} different {kind} of this design are used"
         if count - 1 < options.n_perm:
-            told += f", {count - 1} beside the data as they are,"
-            told += f" instead of n_perm={options.n_perm} random ones"
+            told += f", {count - 1} beside the data as they are, instead of "
+            told += argument("n_perm", options.n_perm) + " random ones"
         if 1 / count > _LIKELY_ALPHA:
             told += (
                 f", so that no p-value can be below {1 / count:.2g}, and nothing significant at "
-                f"{_LIKELY_ALPHA:g}; add images" + _looser_blocks(options)
+                f"{_LIKELY_ALPHA:g}; add images" + _looser_blocks(exchange)
             )
         if count - 1 < options.n_perm:
             warn_caller(told)
@@ -275,5 +278,6 @@ def _for_threads(options: PermutationOptions) -> str:
     return f"; perform more permutations to make use of {options.n_threads} threads, too"
 
 
-def _looser_blocks(options: PermutationOptions) -> str:
-    return ", or give larger blocks" if options.exchangeability_blocks is not None else ""
+def _looser_blocks(exchange: Exchange) -> str:
+    """Say what gives more permutations: images that may be exchanged with more others."""
+    return ", or give larger blocks" if exchange.manner == "within" and not exchange.flips else ""

@@ -11,7 +11,7 @@ import numpy as np
 from groupglm import _core
 from groupglm.errors import ArgumentError
 from groupglm.inference.permutation.exchange import Exchange, make_exchange
-from groupglm.messages import argument
+from groupglm.messages import argument, either
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -141,8 +141,12 @@ def subject_exchange(
             "of its sum of squares lies between subjects), so that permutations within subjects "
             "test one part of it, and those of whole subjects the other",
             "divide the column into the subject's mean and the deviation from it, and test one of "
-            "the two; or choose the permutations by exchangeability_blocks, with the subjects as "
-            "labels, and " + argument("block_permutation", "within") + " or 'whole'",
+            "the two; or choose the permutations by "
+            + argument("exchangeability_blocks")
+            + ", with the subjects as labels, and "
+            + argument("block_permutation", "within")
+            + " or "
+            + either("'whole'", "whole"),
         )
     within = kind == "within"
     exchange = make_exchange(n, subjects, "within" if within else "whole", flips=False)
@@ -162,8 +166,11 @@ def _refuse_constant(exchange: Exchange, parts: Partition) -> None:
     raise ArgumentError.about(
         "exchangeability_blocks",
         f"the tested effect does not vary {where}, so that no permutation can test it",
-        "give other exchangeability_blocks, or sign_flip=True if the errors of subjects are "
-        "symmetric",
+        "give other "
+        + argument("exchangeability_blocks")
+        + ", or "
+        + argument("sign_flip", True)
+        + " if the errors of subjects are symmetric",
     )
 
 
@@ -185,7 +192,8 @@ def _refuse_torn(exchange: Exchange, subjects: Integers) -> None:
     if torn:
         raise ArgumentError.about(
             "exchangeability_blocks",
-            "exchangeability_blocks "
+            argument("exchangeability_blocks")
+            + " "
             + ("flip some images of a subject, but not all" if exchange.flips else "mix the images")
             + (", whose" if exchange.flips else " of several subjects, whose")
             + " errors resemble each other",

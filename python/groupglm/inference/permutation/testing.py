@@ -26,6 +26,7 @@ from groupglm.inference.permutation.planning import (
     choose_exchange,
     choose_kernel,
     choose_rearrangements,
+    tell_of_fixed,
 )
 from groupglm.inference.permutation.rearranged_model import RearrangedModel, rearranged_model
 from groupglm.inference.permutation.resuming import (
@@ -156,6 +157,7 @@ def permutation_test(
     """
     tested = rearranged_model(model, X, contrast, column_names, options)
     exchange = choose_exchange(tested, options)
+    tell_of_fixed(exchange)
     rows = source.load(options.n_threads)
     presence = _presence(tested, source, rows, statistic, df_residual, exchange)
     lacks = presence is not None and not presence.is_complete

@@ -36,6 +36,11 @@ __all__ = [
 
 _VALUES, _TRIANGLES, _QUADRANGLES = b"\xff\xff\xff", b"\xff\xff\xfe", b"\xff\xff\xfd"
 _HEADER, _MGH_HEADER = 15, 284  # bytes
+_TYPES = {0: "uint8", 1: "int32", 3: "float32", 4: "int16", 10: "uint16"}
+"""The types of values by their numbers in a .mgh file, all with the highest byte first."""
+_MOST_VERTICES = 2**25  # fsaverage has 163,842; a sphere divided ten times has 10.5 million
+_MOST_MAPS = 100_000
+_MOST_AFTER = 2**26  # bytes; some hundred tell of the scan
 _NO_VALUES = {".annot": "an annotation", ".label": "a label", ".ctab": "a table of colours"}
 _OTHERS = (".nii", ".nii.gz", ".gii", ".mgh", ".mgz", ".img", ".hdr", ".tsv", ".csv", ".json")
 
@@ -60,10 +65,16 @@ class MghFile:
     n_vertices: int
     n_maps: int
 
+    @property
+    def is_zipped(self) -> bool:
+        """Whether the file is compressed."""
+        return self.path.lower().endswith(".mgz")
+
     def open(self) -> BinaryIO:
         """Open the file, inflated."""
-        is_zipped = self.path.lower().endswith(".mgz")
-        return cast("BinaryIO", gzip.open(self.path) if is_zipped else Path(self.path).open("rb"))
+        return cast(
+            "BinaryIO", gzip.open(self.path) if self.is_zipped else Path(self.path).open("rb")
+        )
 
 
 def shape_of_mgh(path: str) -> tuple[int, ...] | None:
@@ -75,34 +86,49 @@ def shape_of_mgh(path: str) -> tuple[int, ...] | None:
 
 
 def _header_of(path: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    from nibabel.freesurfer.mghformat import MGHHeader
-
+    """Return the shape of an image, its last axis the maps, and the type of its values."""
     check_file(path, f"{path}:", ImageError)
     unknown = MghFile(path, np.dtype(np.float32), 0, 0)
     try:
         with unknown.open() as file:
-            header = MGHHeader.from_fileobj(file)  # type: ignore[no-untyped-call]
-        shape = tuple(int(n) for n in header.get_data_shape())
-        return shape, header.get_data_dtype()
-    except Exception as error:  # nibabel raises anything on a damaged header
-        raise _damaged(path, error) from error
+            start = file.read(_MGH_HEADER)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(path, error) from error
+    if len(start) < _MGH_HEADER:
+        raise _damaged(path, f"its header has {_MGH_HEADER} bytes, of which {len(start)} are there")
+    version, *shape, code = np.frombuffer(start, ">i4", 6).tolist()
+    if version != 1:
+        raise _damaged(path, f"it begins with {version}, not with the version 1")
+    if min(shape) < 1:
+        raise _damaged(path, f"its header says the shape {tuple(shape)}")
+    if code not in _TYPES:
+        known = ", ".join(f"{own} ({name})" for own, name in _TYPES.items())
+        raise _damaged(path, f"its values are of the type {code}, which is none of {known}")
+    return tuple(shape), np.dtype(_TYPES[code])
 
 
 def open_mgh(path: str) -> MghFile:
     """Read the header of a file."""
     shape, dtype = _header_of(path)
     if not is_row_of_vertices(shape):
+        shown = shape[:3] if shape[3] == 1 else shape
         raise ImageError(
-            f"{path}: holds a volume of the shape {shape}, not values at the vertices of a "
+            f"{path}: holds a volume of the shape {shown}, not values at the vertices of a "
             "surface; give one kind of data"
         )
-    found = MghFile(path, dtype, shape[0], shape[3] if len(shape) > 3 else 1)
+    found = MghFile(path, dtype, shape[0], shape[3])
     needed = _MGH_HEADER + found.n_vertices * found.n_maps * dtype.itemsize
     size = os.path.getsize(path)  # noqa: PTH202
     # Zeros are compressed best: to a part in 1032 of their bytes.
-    if size * (1032 if path.lower().endswith(".mgz") else 1) < needed:
+    if size * (1032 if found.is_zipped else 1) < needed:
         raise ImageError(
             f"{path}: has {size} bytes, but its values need {needed}; copy it again from its source"
+        )
+    # A small compressed file can say numbers that fill the memory.
+    if found.n_vertices > _MOST_VERTICES or found.n_maps > _MOST_MAPS:
+        raise ImageError(
+            f"{path}: says {found.n_maps} maps of {found.n_vertices} vertices, and more than "
+            f"{_MOST_MAPS} maps, or {_MOST_VERTICES} vertices, are not read; check how it was made"
         )
     return found
 
@@ -114,8 +140,10 @@ def mgh_values(file: MghFile, number: int) -> NDArray[Any]:
         with file.open() as opened:
             opened.seek(_MGH_HEADER + number * n_bytes)
             data = opened.read(n_bytes)
+            if number + 1 == file.n_maps and file.is_zipped:
+                _read_to_end(opened, file.path)
     except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(file.path, error) from error
+        raise _unreadable(file.path, error) from error
     if len(data) < n_bytes:
         raise ImageError(
             f"{file.path}: is cut off: {len(data)} of {n_bytes} bytes of values are there; copy "
@@ -125,11 +153,29 @@ def mgh_values(file: MghFile, number: int) -> NDArray[Any]:
     return values.astype(file.dtype.newbyteorder("="))
 
 
-def _damaged(path: str, error: Exception) -> ImageError:
+def _read_to_end(opened: BinaryIO, path: str) -> None:
+    """Read what follows the values of a compressed file, whose check sum is at the end."""
+    left = _MOST_AFTER
+    while left > 0 and (more := opened.read(2**20)):
+        left -= len(more)
+    if left <= 0:
+        raise _damaged(path, f"more than {_MOST_AFTER} bytes follow its values")
+
+
+def _damaged(path: str, why: str) -> ImageError:
     return ImageError(
-        f"{path}: is no FreeSurfer file of values, or a damaged one ({error}); copy it again from "
-        "its source"
+        f"{path}: is no FreeSurfer file of values, or a damaged one: {why}; copy it again from its "
+        "source"
     )
+
+
+def _unreadable(path: str, error: Exception) -> ImageError:
+    """Return what to tell of a file that cannot be read, or inflated."""
+    if isinstance(error, OSError) and error.strerror:
+        return ImageError(f"{path}: cannot be read: {error.strerror}")
+    if isinstance(error, EOFError):
+        return _damaged(path, "it is compressed, and cut off")
+    return _damaged(path, "it cannot be inflated")
 
 
 def open_curvature(path: str) -> int:

@@ -212,13 +212,7 @@ def _name_of(item: Any, name: str) -> str:
 
 def open_one(item: Any, name: str, *, argument: str = "", labels: bool = False) -> SurfaceSource:
     """Open one image of one map."""
-    sources = open_several(item, name, argument=argument, labels=labels)
-    if len(sources) > 1:
-        raise DimensionError(
-            f"{sources[0].name}: holds {len(sources)} maps, but each image must have one; split "
-            "it into images of one map"
-        )
-    return sources[0]
+    return _sources(item, name, argument, labels=labels, one=True)[0]
 
 
 def label_names(item: Any, name: str) -> dict[str, Mapping[int, str]]:
@@ -231,6 +225,13 @@ def open_several(
     item: Any, name: str, *, argument: str = "", labels: bool = False
 ) -> list[SurfaceSource]:
     """Open every map of one image, of one hemisphere or of both."""
+    return _sources(item, name, argument, labels=labels, one=False)
+
+
+def _sources(
+    item: Any, name: str, argument: str, *, labels: bool, one: bool
+) -> list[SurfaceSource]:
+    """Open the maps of one image; with `one` there must be one."""
     found, form, called = _hemispheres(item, name, argument or name, labels=labels)
     counts = {own.n_maps for own in found.values()}
     if len(counts) > 1:
@@ -239,6 +240,11 @@ def open_several(
             f"{called}: has maps of different numbers: {told}; give as many of both hemispheres"
         )
     (n_maps,) = counts
+    if one and n_maps > 1:  # before a source is made of each
+        raise DimensionError(
+            f"{called}: holds {n_maps} maps, but each image must have one; split it into images of "
+            "one map"
+        )
     sources = []
     for number in range(n_maps):
         own_name = called if n_maps == 1 else f"{called}, map {number + 1}"
