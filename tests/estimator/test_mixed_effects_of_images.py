@@ -85,18 +85,20 @@ def test_few_images_of_unequal_variances_are_reported(study: Study) -> None:
     v[3] *= 400
     design = pd.DataFrame({"intercept": np.ones(5)})
 
-    def fit(own: Floats, name: str = "mixed effects") -> None:
-        SecondLevelModel(image(INSIDE.astype(np.uint8)), model=name).fit(
+    def fit(own: Floats, chosen: Any = "mixed effects") -> None:
+        SecondLevelModel(image(INSIDE.astype(np.uint8)), model=chosen).fit(
             [image(each) for each in study.y[:5]],
             design_matrix=design,
             variances=[image(each) for each in own],
         )
 
-    with pytest.warns(UserWarning, match=r"fewer than 5 degrees of freedom, and the largest "
-                      r"variance is over 100 times the smallest: even Knapp-Hartung"):  # fmt: skip
-        fit(v)
+    for test in ("knapp-hartung", "t", "z"):
+        with pytest.warns(UserWarning, match=r"fewer than 5 degrees of freedom, and the largest "
+                          r"variance is over 100 times the smallest: even Knapp-Hartung"):  # fmt: skip
+            fit(v, MixedEffects(test=test))
     fit(study.v[:5])  # and says nothing
     fit(v, "fixed effects")  # whose test is exact
+    fit(v, MixedEffects(0.5, "z"))  # also
 
 
 def test_options_of_ols_are_refused(study: Study) -> None:

@@ -248,6 +248,10 @@ def test_a_covariate_that_is_constant_at_a_place_is_reported(study: Study) -> No
         model = SecondLevelModel(MASK).fit(
             study.files["y"], design_matrix=DESIGN, covariates={"grey": given}
         )
+    with pytest.warns(UserWarning, match=r"at 24 of 24 voxels a covariate \('grey'\) is the same"):
+        SecondLevelModel(MASK).fit(
+            study.files["y"], design_matrix=DESIGN, covariates={"grey": [given[0]] * len(given)}
+        )
     t = np.asarray(model.compute_contrast("grey", output_type="stat").dataobj)
     assert np.isnan(t[INSIDE]).sum() == 2
     assert np.isnan(t[3, 3, 2])

@@ -84,6 +84,14 @@ def test_a_covariate_that_is_constant_at_a_voxel_estimates_nothing_there() -> No
     own[...] = 3.0
     with pytest.raises(NotEstimableError, match=r"'z0'.* is the same in all images"):
         fit_weighted(X, Y, W, own).contrast([0, 0, 1])
+    # The mean is not told from the covariate: it is named, not the design.
+    with pytest.raises(NotEstimableError, match=r"'z0'.* is the same in all images"):
+        fit_weighted(X, Y, W, own).contrast([1, 0, 0])
+    twice = X[:, [0, 1, 1]]
+    with pytest.warns(RankDeficientWarning):
+        confounded = fit_weighted(twice, Y, W, Z)
+    with pytest.raises(NotEstimableError, match="cannot tell apart the columns '1' and '2'"):
+        confounded.contrast([0, 1, 0, 0])
 
 
 def test_a_column_of_zeros_and_dependent_columns() -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm import _core
 from groupglm.errors import ArgumentError, warn_caller
 from groupglm.messages import argument
 from groupglm.models.base import Weighs
+from groupglm.models.mixed_fit import FEW_DF, LARGE_RATIO, MixedFit
 from groupglm.runtime.naming import listed, one_name
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.models.base import Model
+    from groupglm.spaces.base import Space
     from groupglm.spaces.kinds import Masking
 
 __all__ = ["check_beside", "refuse_clashing_names", "refuse_smoothing"]
@@ -28,11 +31,8 @@ _MUCH = 0.5
 _AT_MANY = 0.2
 """An image with more than this share of the weight, at more than this share of the places."""
 
-_FEW_DF, _LARGE_RATIO, _AT_SOME = 5, 100, 0.01
-"""Below so many degrees of freedom, and above such a ratio of variances, Knapp-Hartung's test errs.
-
-It is said if more than this share of the places is so.
-"""
+_AT_SOME = 0.01
+"""Images that are too few and too unequal are reported at more than this share of the places."""
 
 
 def check_beside(group: FittedGroup, subjects: Sequence[str]) -> None:
@@ -72,14 +72,14 @@ def check_beside(group: FittedGroup, subjects: Sequence[str]) -> None:
         if counts["negative"].any() or counts["unusable"].any():
             _refuse_or_report_values(group, subjects, f"{role}s")
         _report_dominance(group, subjects, f"{role}s")
-    if "tau2" in result.maps():
-        _report_unequal_variances(group)
+    if isinstance(result, MixedFit):
+        _report_unequal_variances(result, group.space)
     _report_constant_covariates(group)
 
 
 def _refuse_or_report_values(group: FittedGroup, subjects: Sequence[str], name: str) -> None:
     negative, unusable, usable = _counts_by_image(group)
-    _, many = group.space.place_words
+    words = group.space.place_words
     squares = (
         "variances are the squares of standard errors: check that these are no effects or "
         "statistics, and "
@@ -89,7 +89,7 @@ def _refuse_or_report_values(group: FittedGroup, subjects: Sequence[str], name: 
     if negative.any():
         raise ArgumentError.about(
             name,
-            f"{name} are negative at {many} of {_how_many(negative, subjects, many)}",
+            f"{name} are negative at {words[1]} of {_how_many(negative, subjects, words)}",
             squares + "replace what cannot be by NaN, which leaves it out",
         )
     if not unusable.any():
@@ -104,14 +104,15 @@ def _refuse_or_report_values(group: FittedGroup, subjects: Sequence[str], name: 
             "check the files, or leave these images out",
         )
     warn_caller(
-        f"{name} are {what} beside a value at {many} of {_how_many(unusable, subjects, many)}; "
-        "these values are left out"
+        f"{name} are {what} beside a value at {words[1]} of "
+        f"{_how_many(unusable, subjects, words)}; these values are left out"
     )
 
 
-def _how_many(counts: NDArray[np.int64], subjects: Sequence[str], many: str) -> str:
+def _how_many(counts: NDArray[np.int64], subjects: Sequence[str], words: tuple[str, str]) -> str:
     own = [
-        f"{subjects[image]} ({counts[image]:,} {many})" for image in np.flatnonzero(counts).tolist()
+        f"{subjects[image]} ({counts[image]:,} {words[0] if counts[image] == 1 else words[1]})"
+        for image in np.flatnonzero(counts).tolist()
     ]
     return f"{len(own)} of {len(counts)} images: {listed(own)}"
 
@@ -152,16 +153,14 @@ def _report_dominance(group: FittedGroup, subjects: Sequence[str], name: str) ->
         )
 
 
-def _report_unequal_variances(group: FittedGroup) -> None:
-    result: Any = group.result
-    df = np.broadcast_to(np.asarray(result.df_residual), (group.space.n_values,))
-    where = (df > 0) & (df < _FEW_DF) & (result.variance_ratio > _LARGE_RATIO)
-    if np.count_nonzero(where) <= _AT_SOME * group.space.n_values:
+def _report_unequal_variances(result: MixedFit, space: Space) -> None:
+    n_where = np.count_nonzero(result.errs)
+    if n_where <= _AT_SOME * space.n_values:
         return
-    _, many = group.space.place_words
+    _, many = space.place_words
     warn_caller(
-        f"at {np.count_nonzero(where):,} of {group.space.n_values:,} {many} there are fewer than "
-        f"{_FEW_DF} degrees of freedom, and the largest variance is over {_LARGE_RATIO} times the "
+        f"at {n_where:,} of {space.n_values:,} {many} there are fewer than "
+        f"{FEW_DF} degrees of freedom, and the largest variance is over {LARGE_RATIO} times the "
         "smallest: even Knapp-Hartung's test has too many or too few false positives there; add "
         "images, or leave out those of large variance"
     )
@@ -176,7 +175,8 @@ def _report_constant_covariates(group: FittedGroup) -> None:
     n_observations, df = np.asarray(result.n_observations), np.asarray(result.df_residual)
     rank = np.broadcast_to(n_observations - df, (group.space.n_values,))
     n_columns = len(result.column_names)
-    where = (n_observations > n_columns) & (rank < min(n_columns, int(rank.max())))
+    own = np.ascontiguousarray(result.X[:, :-n_covariates])
+    where = (n_observations > n_columns) & (rank < _core.Design(own).rank + n_covariates)
     if where.any():
         names = listed([repr(name) for name in result.column_names[-n_covariates:]])
         _, many = group.space.place_words

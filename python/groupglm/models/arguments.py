@@ -14,7 +14,15 @@ from groupglm.runtime.arguments import check_choice, real_array
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["StatType", "check_contrast", "check_data", "check_rows", "choose_stat_type", "refuse"]
+__all__ = [
+    "StatType",
+    "check_contrast",
+    "check_data",
+    "check_rows",
+    "choose_stat_type",
+    "confounds",
+    "refuse",
+]
 
 StatType = Literal["t", "F"]
 
@@ -56,6 +64,15 @@ def choose_stat_type(values: NDArray[np.float64], stat_type: StatType | None) ->
             "give one row, or stat_type='F' to test them together",
         )
     return stat_type
+
+
+def confounds(X: NDArray[np.float64], rows: NDArray[np.float64]) -> bool:
+    """Return whether a design confounds columns on which a contrast depends.
+
+    Shapes: `X` (n_images, n_columns), `rows` (n_rows, n_columns).
+    """
+    names = tuple(map(str, range(X.shape[1])))
+    return any(confounded_columns(X, names, row) for row in rows if row.any())
 
 
 def refuse(

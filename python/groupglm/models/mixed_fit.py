@@ -27,9 +27,15 @@ if TYPE_CHECKING:
     from groupglm.models.variance_groups import GroupDesign
     from groupglm.models.words import Words
 
-__all__ = ["Heterogeneity", "MixedContrastResult", "MixedFit"]
+__all__ = ["FEW_DF", "LARGE_RATIO", "Heterogeneity", "MixedContrastResult", "MixedFit"]
 
 Floats: TypeAlias = "NDArray[np.float64]"
+
+FEW_DF, LARGE_RATIO = 5, 100
+"""Below so many degrees of freedom, and above such a ratio of variances, no test keeps its level.
+
+Knapp-Hartung's errs less than the others.
+"""
 
 
 class _MixedModel(Model, Protocol):
@@ -248,6 +254,18 @@ class MixedFit(FixedFit):
         """The largest over the smallest variance of a voxel, shape (n_voxels,); NaN without any."""
         known = self._heterogeneity
         return super().variance_ratio if known is None else known.variance_ratio
+
+    @property
+    def errs(self) -> NDArray[np.bool_]:
+        """Where the images are too few and too unequal for any test, shape (n_voxels,).
+
+        Nowhere if tau2 is known and the test is "z", which is exact then.
+        """
+        if self.model.test == "z" and not isinstance(self.model.tau2, str):
+            return np.zeros(self.n_voxels, np.bool_)
+        df = np.asarray(self._residual_freedom)
+        few: NDArray[np.bool_] = (df > 0) & (df < FEW_DF) & (self.variance_ratio > LARGE_RATIO)
+        return few
 
     @property
     def _inference(self) -> tuple[str, str]:

@@ -256,7 +256,7 @@ def checked_design(
         besides = f" and {counted(n_covariates, 'voxelwise covariate')}" if n_covariates else ""
         raise ArgumentError.about(
             "design_matrix",
-            f"no residual degrees of freedom: {n_images} images and a design matrix of rank "
+            f"no residual degrees of freedom: {counted(n_images, 'image')} and a design matrix of rank "
             f"{design.rank} ({quote_names(column_names)}){besides}",
             "add images or drop columns",
         )

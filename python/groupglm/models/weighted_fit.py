@@ -16,6 +16,7 @@ from groupglm.models.arguments import (
     check_data,
     check_rows,
     choose_stat_type,
+    confounds,
     refuse,
 )
 from groupglm.models.contrast_result import ContrastResult
@@ -261,12 +262,14 @@ class WeightedFit(ImageShares):
         self._refuse_squares_beyond_double()
         own = rows[:, : self._design.n_columns]
         X = self.X[:, : self._design.n_columns]
-        if self.n_covariates == 0 or not rows[:, self._design.n_columns :].any():
-            raise refuse(X, self.column_names[: self._design.n_columns], own)
+        names_of_design = self.column_names[: self._design.n_columns]
+        if self.n_covariates == 0 or confounds(X, own):
+            raise refuse(X, names_of_design, own)
         names = listed([repr(name) for name in self.column_names[self._design.n_columns :]])
         raise NotEstimableError(
             f"contrast is not estimable at any place: a covariate ({names}) is the same in all "
-            "images, or follows from other columns; test a contrast without it"
+            "images, or follows from other columns; leave the covariate out, or test a contrast "
+            "that does not depend on it"
         )
 
     def predicted(self, X: ArrayLike | None = None, Z: ArrayLike | None = None) -> Floats:

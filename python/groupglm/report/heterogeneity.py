@@ -9,6 +9,7 @@ import numpy as np
 
 from groupglm.models.base import Weighs
 from groupglm.models.fit_maps import maps_by_group
+from groupglm.models.mixed_fit import FEW_DF, LARGE_RATIO, MixedFit
 from groupglm.plotting.distribution import draw_distribution
 from groupglm.report.figures import Picture, chart
 from groupglm.report.words import listed
@@ -28,9 +29,7 @@ _Maps: TypeAlias = "Mapping[str, Mapping[str, NDArray[np.float64]]]"
 
 _P = 0.05  # the level of the test of Q that the page counts places by
 _HALF = 0.5  # of the weight: one image decides
-_WIDE_RATIO = 100.0  # of the largest to the smallest variance
 _COLOURED = 99.0  # percent of the places with colours of their own
-_FEW = 5  # residual degrees of freedom
 
 _OF_VARIANCES = ("tau2", "i_squared", "h_squared", "q", "q_p_value")
 
@@ -214,12 +213,10 @@ def _dominance(fit: Any, names: Sequence[str], one: str, many: str) -> list[str]
             f"No image has more than half of the weight at any {one} with more than two images; "
             f"the most is {100 * share[most]:.0f}%, of {names[image[most]]}."
         )
-    df = np.broadcast_to(np.asarray(fit.df_residual, dtype=np.float64), share.shape)
-    wide = (df < _FEW) & (fit.variance_ratio > _WIDE_RATIO)
-    if "variance" in fit.model.beside and wide.any():
+    if isinstance(fit, MixedFit) and fit.errs.any():
         said.append(
-            f"At {int(wide.sum()):,} {many} there are fewer than {_FEW} degrees of freedom, and "
-            f"the variances of the images differ more than {_WIDE_RATIO:g}-fold: there even the "
+            f"At {int(fit.errs.sum()):,} {many} there are fewer than {FEW_DF} degrees of freedom, "
+            f"and the variances of the images differ more than {LARGE_RATIO:g}-fold: there even the "
             "test of Knapp and Hartung finds too much or too little."
         )
     return said
