@@ -93,8 +93,8 @@ def test_few_images_of_unequal_variances_are_reported(study: Study) -> None:
         )
 
     for test in ("knapp-hartung", "t", "z"):
-        with pytest.warns(UserWarning, match=r"fewer than 5 degrees of freedom, and the largest "
-                          r"variance is over 100 times the smallest: even Knapp-Hartung"):  # fmt: skip
+        told = "fewer than 5 degrees of freedom, and the largest variance is over 100 times the "
+        with pytest.warns(UserWarning, match=f"{told}smallest: even Knapp-Hartung"):
             fit(v, MixedEffects(test=test))
     fit(study.v[:5])  # and says nothing
     fit(v, "fixed effects")  # whose test is exact

@@ -267,6 +267,37 @@ def test_negative_variances_are_counted_by_subject(maps: Maps) -> None:
                 "variances", images(maps.y), images(v), mask)  # fmt: skip
 
 
+@pytest.mark.parametrize("model", ["mixed effects", "fixed effects"])
+@pytest.mark.parametrize("options", [{}, {"target_affine": np.diag([2.0, 2.0, 2.0])}])
+def test_no_mask_is_found_without_what_variances_spoil(
+    maps: Maps, model: str, options: dict[str, Any]
+) -> None:
+    """Where most variances are negative no fit is possible, and that is no reason to be silent."""
+
+    def without_mask(v: NDArray[Any]) -> SecondLevelModel:
+        y = np.where(INSIDE, 20 * (1 + 0.1 * maps.y), 0.0)
+        return SecondLevelModel(model=model, **options).fit(
+            images(y), design_matrix=ONES, variances=images(v)
+        )
+
+    v = 100 * maps.sd**2
+    whole = int(without_mask(v).masker_.n_elements_)
+    assert whole > 0
+    gaps = v.copy()
+    gaps[1:, 5:7, 5:7, 5:7] = 0.0
+    gaps[2:, 5:7, 5:7, 5:7] = np.nan
+    told = "voxels, variances are NaN or 0 beside a value in so many images that too few are left"
+    with pytest.warns(UserWarning, match=rf"at [0-9]+ {told}: the mask leaves"):
+        assert int(without_mask(gaps).masker_.n_elements_) < whole
+    v[:, :8] *= -1
+    with pytest.raises(ArgumentError, match=f"negative at voxels of {N} of {N} images: image 1 in"):
+        without_mask(v)
+    with pytest.raises(ArgumentError, match=f"negative at voxels of {N} of {N} images: image 1 in"):
+        without_mask(-np.abs(v))
+    with pytest.raises(ArgumentError, match="variances are 0 wherever the images have a value"):
+        without_mask(0 * v)
+
+
 def test_variances_that_cannot_be_used_are_counted_by_subject(maps: Maps, tmp_path: Path) -> None:
     v = maps.sd**2
     v[1, 3, 3, 3:5] = np.nan

@@ -183,7 +183,12 @@ def _report_constant_covariates(group: FittedGroup) -> None:
         warn_caller(
             f"at {np.count_nonzero(where):,} of {group.space.n_values:,} {many} a covariate "
             f"({names}) is the same in all images, or follows from other columns: contrasts that "
-            "need it are NaN there; give " + argument("mask_img") + " to leave such places out"
+            "need it are NaN there; "
+            + (
+                "leave it out"
+                if where.all()
+                else "give " + argument("mask_img") + " to leave such places out"
+            )
         )
 
 

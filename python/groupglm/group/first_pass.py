@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import joblib
 import numpy as np
 
 from groupglm.engine.reading import RangesToo, Reading
 from groupglm.engine.reduce import accumulate_occupied, union, value_range
+from groupglm.errors import warn_caller
 from groupglm.group.fit_options import FitOptions, batch_bytes, room_for_values
 from groupglm.models.ols import OLS
 from groupglm.spaces.zeros import ZeroTally
@@ -20,14 +21,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from groupglm.models.base import Plan
+    from groupglm.models.base import Accumulator, Plan
     from groupglm.spaces.base import Source, Space
     from groupglm.spaces.kinds import Masking
 
     # A mean of images, and the number of images that have each place.
     Mean: TypeAlias = tuple[NDArray[np.float64], NDArray[Any]]
 
-__all__ = ["background", "mean_once", "range_and_mean_once", "range_once", "zero_only_outside"]
+__all__ = [
+    "background",
+    "lost_places",
+    "mean_once",
+    "range_and_mean_once",
+    "range_once",
+    "report_left_out",
+    "zero_only_outside",
+]
 
 
 def mean_once(sources: Sequence[Source], options: FitOptions) -> Mean:
@@ -142,6 +151,46 @@ def zero_only_outside(
         return mean
     n_zero_values = 0 if space.zero_is_missing else n_zeros
     return np.where((mean == 0) & (n_zero_values < n_observations), np.inf, mean)
+
+
+@runtime_checkable
+class _CountsKinds(Protocol):
+    """An accumulator that counts values which no fit can use, as `Weighs.counts` does."""
+
+    def counts_of_kinds(self) -> dict[str, NDArray[np.int64]]: ...
+
+
+def lost_places(
+    accumulator: Accumulator, n_observations: NDArray[Any], rank: int
+) -> NDArray[np.bool_]:
+    """Return where negative variances or weights leave too few images, and so no part of a mask.
+
+    If no place has enough images, those are returned where variances that are 0 or NaN leave too
+    few. A fit of these places alone is refused for what is wrong with them, image by image.
+    """
+    few: NDArray[np.bool_] = n_observations <= rank
+    if not isinstance(accumulator, _CountsKinds):
+        return np.zeros_like(few)
+    counts = accumulator.counts_of_kinds()
+    lost = few & (counts["negative"] > 0)
+    if lost.any() or not few.all():
+        return lost
+    return few & (counts["unusable"] > 0)
+
+
+def report_left_out(
+    accumulator: Accumulator, left_out: NDArray[np.bool_], role: str, many: str
+) -> None:
+    """Warn of places that a mask leaves out because variances or weights cannot be used there."""
+    if not isinstance(accumulator, _CountsKinds):
+        return
+    n_places = np.count_nonzero(left_out & (accumulator.counts_of_kinds()["unusable"] > 0))
+    if n_places:
+        what = "NaN or 0" if role == "variance" else "NaN"
+        warn_caller(
+            f"at {n_places:,} {many}, {role}s are {what} beside a value in so many images that too "
+            f"few are left: the mask leaves these {many} out"
+        )
 
 
 def background(

@@ -20,9 +20,11 @@ from groupglm.engine.rows import row_dtype
 from groupglm.errors import ArgumentError, ZeroValuesWarning, warn_caller
 from groupglm.group.first_pass import (
     background,
+    lost_places,
     mean_once,
     range_and_mean_once,
     range_once,
+    report_left_out,
     zero_only_outside,
 )
 from groupglm.group.fit_options import FitOptions, batch_bytes, room_for_values
@@ -161,8 +163,15 @@ def _places_of_enough_images(fit: _Read, plan: Plan, options: FitOptions) -> _Re
     """Leave out the places of a mask that was found in the images, where too few have all rows."""
     if not plan.model.beside:
         return fit
-    enough = plan.mean(fit.seen, options.n_threads)[1] > plan.rank
-    return fit if enough.all() or not enough.any() else fit.restrict(enough)
+    n_observations = plan.mean(fit.seen, options.n_threads)[1]
+    lost = lost_places(fit.seen, n_observations, plan.rank)
+    if lost.any():
+        return fit.restrict(lost)
+    enough = n_observations > plan.rank
+    if enough.all() or not enough.any():
+        return fit
+    report_left_out(fit.seen, ~enough, plan.model.beside[0], fit.space.place_words[1])
+    return fit.restrict(enough)
 
 
 def _report_zeros(group: FittedGroup, *, all_whole: bool) -> None:
@@ -191,7 +200,13 @@ def _read_and_find_mask(
     fit, occupied = _read(sources, everywhere, plan, options, finds_mask=True)
     n_images = len(plan.X)
     mean, n_observations = plan.mean(fit.seen, options.n_threads)
+    lost = lost_places(fit.seen, n_observations, plan.rank) & (fit.n_zeros < n_images)
+    if lost.any():
+        keep = occupied.spread(lost)
+        return fit.at(everywhere.restrict(keep), np.flatnonzero(lost))
     if plan.model.beside:
+        few = (n_observations <= plan.rank) & (fit.n_zeros < n_images)
+        report_left_out(fit.seen, few, plan.model.beside[0], everywhere.place_words[1])
         # What is zero in the images is background also where nobody has a weight.
         mean = np.where((n_observations == 0) & (fit.n_zeros > 0), 0.0, mean)
     mean = zero_only_outside(mean, n_observations, fit.n_zeros, everywhere)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from groupglm import _core
 
-__all__ = ["PRESENT", "TOTAL", "ImageShares"]
+__all__ = ["PRESENT", "TOTAL", "ImageShares", "counts_of_kinds"]
 
 Floats: TypeAlias = "NDArray[np.float64]"
 
@@ -20,6 +20,12 @@ Floats: TypeAlias = "NDArray[np.float64]"
 TOTAL, _WEIGHT_SUM, _WEIGHT_MAX, _WEIGHT_MIN = range(4)
 PRESENT, _HEAVIEST, _OUTSIDE, _UNUSABLE, _NEGATIVE = range(5)
 _KINDS = {"outside": _OUTSIDE, "unusable": _UNUSABLE, "negative": _NEGATIVE}
+
+
+def counts_of_kinds(state: _core.WeightedState) -> dict[str, NDArray[np.int64]]:
+    """Return what `ImageShares.counts` does, of a state to which images may still be added."""
+    counts = state.counts
+    return {name: counts[row].astype(np.int64) for name, row in _KINDS.items()}
 
 
 class ImageShares:
@@ -36,8 +42,7 @@ class ImageShares:
             "outside": an effect of 0 with a variance of 0. "unusable": a variance of 0 or NaN, or a
             weight of NaN, beside another finite effect. "negative": a variance or weight below 0.
         """
-        counts = self._state.counts
-        return {name: counts[row].astype(np.int64) for name, row in _KINDS.items()}
+        return counts_of_kinds(self._state)
 
     def totals(self) -> dict[str, int]:
         """Return how many values of each of these kinds there are at all voxels together.

@@ -256,8 +256,8 @@ def checked_design(
         besides = f" and {counted(n_covariates, 'voxelwise covariate')}" if n_covariates else ""
         raise ArgumentError.about(
             "design_matrix",
-            f"no residual degrees of freedom: {counted(n_images, 'image')} and a design matrix of rank "
-            f"{design.rank} ({quote_names(column_names)}){besides}",
+            f"no residual degrees of freedom: {counted(n_images, 'image')} and a design matrix of "
+            f"rank {design.rank} ({quote_names(column_names)}){besides}",
             "add images or drop columns",
         )
     if design.rank < design.n_columns:

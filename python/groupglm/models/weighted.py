@@ -12,6 +12,7 @@ from groupglm import _core
 from groupglm.errors import ArgumentError, ArgumentTypeError
 from groupglm.models.base import AsGiven
 from groupglm.models.effect_size_rules import OF_LEAST_SQUARES, OF_WEIGHTS, EffectSizeRules
+from groupglm.models.image_shares import counts_of_kinds
 from groupglm.models.ols import checked_design, design_of_parts
 from groupglm.models.weighted_fit import WeightedFit, state_of_parts
 from groupglm.runtime.array_archives import check_type
@@ -73,6 +74,10 @@ class WeightedAccumulator:
         """Take what another accumulator has seen."""
         self.state.merge(other.state, n_threads)
         self.covariate_means.extend(other.covariate_means)
+
+    def counts_of_kinds(self) -> dict[str, NDArray[np.int64]]:
+        """Return how many images so far have values of a kind, as `Weighs.counts` does."""
+        return counts_of_kinds(self.state)
 
     def select(self, places: NDArray[np.int64]) -> WeightedAccumulator:
         """Return the accumulator of some of the voxels."""

@@ -216,7 +216,7 @@ def _dominance(fit: Any, names: Sequence[str], one: str, many: str) -> list[str]
     if isinstance(fit, MixedFit) and fit.errs.any():
         said.append(
             f"At {int(fit.errs.sum()):,} {many} there are fewer than {FEW_DF} degrees of freedom, "
-            f"and the variances of the images differ more than {LARGE_RATIO:g}-fold: there even the "
+            f"and the variances of the images differ more than {LARGE_RATIO}-fold: there even the "
             "test of Knapp and Hartung finds too much or too little."
         )
     return said
