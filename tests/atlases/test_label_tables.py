@@ -48,6 +48,7 @@ def test_each_format_gives_the_same_names(tmp_path: Path, name: str, text: str) 
 def test_a_frame_and_a_mapping_give_names() -> None:
     frame = pd.DataFrame({"name": list(NAMES.values()), "Index": [float(n) for n in NAMES]})
     assert label_table(frame) == NAMES
+    assert label_table({1: None, 2: "two"}) == {2: "two"}
     assert (
         label_table({1.0: " Frontal  Pole ", "17": "Left-Hippocampus", 2001: "NA", 3: ""}) == NAMES
     )
@@ -74,6 +75,14 @@ def test_latin_1_of_fsl_is_read(tmp_path: Path) -> None:
         ("a.xml", "<atlas><data></data></atlas>", "names no label"),
         ("a.xml", '<atlas><data><label index="x">a</label></data></atlas>', "'x' where"),
         ("a.doc", "1 one", "has the ending '.doc'"),
+        ("a.tsv", "index\tname\n", "a.tsv' names no label"),
+        ("a.tsv", "index\tname\n1\tn/a\n2\t\n", "a.tsv' names no label"),
+        (
+            "a.tsv",
+            "index\tname\n4\t" + "x" * 1001 + "\n",
+            "a name of 1001 characters, that of the label 4",
+        ),
+        ("a.xml", "<atlas><data><label index='0'> </label></data></atlas>", "names no label"),
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:

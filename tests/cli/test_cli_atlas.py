@@ -119,7 +119,8 @@ def test_extract_writes_the_table_of_python(study: Path, tmp_path: Path) -> None
     output = tmp_path / "regions.tsv"
     given = ("extract", study / "maps" / "sub-*_effect.nii.gz", "--output", output, "--n-jobs", 1)
     maps = sorted((study / "maps").glob("*_effect.nii.gz"))
-    assert "24" not in run_well(*given, "--atlas", study / "atlas.nii.gz").output
+    said = run_well(*given, "--atlas", study / "atlas.nii.gz").output
+    assert "12 maps, 2 regions, 0 missing values" in said
     table = pd.read_csv(output, sep="\t", dtype={"subject": str})
     expected = extract_values([str(path) for path in maps], load_atlas(study / "atlas.nii.gz"))
     expected["subject"] = table["subject"]
@@ -201,3 +202,29 @@ def test_threshold_takes_a_small_volume(study: Path, z_map: Path, tmp_path: Path
     refused = run(*given[:4], "--small-volume", "a,b,c,d", "--output", output)
     assert refused.exit_code == 2
     assert "neither a mask nor X,Y,Z,RADIUS" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("index\tname\nx\ta\n", "--atlas-labels has 'x' where a label's number is wanted"),
+        ("index\tname\n", "names no label"),
+    ],
+)
+def test_wrong_names_are_told_by_the_option(
+    z_map: Path, atlas: Path, tmp_path: Path, table: str, message: str
+) -> None:
+    (tmp_path / "wrong.tsv").write_text(table)
+    given = ("clusters", z_map, "--threshold", 1.5, "--atlas", atlas, "--atlas-labels")
+    refused = run(*given, tmp_path / "wrong.tsv")
+    assert refused.exit_code == 1
+    assert message in refused.output
+
+
+def test_a_design_that_lacks_a_subject_is_told_by_the_option(study: Path, tmp_path: Path) -> None:
+    (tmp_path / "design.tsv").write_text("participant_id\tage\n01\t5\n")
+    given = ("extract", study / "maps" / "sub-*_effect.nii.gz", "--sphere", "0,0,0,20")
+    design = ("--design-matrix", tmp_path / "design.tsv", "--output", tmp_path / "a.tsv")
+    refused = run(*given, *design)
+    assert refused.exit_code == 1
+    assert "--design-matrix" in refused.output

@@ -116,3 +116,10 @@ def test_a_contrast_that_the_design_cannot_estimate_is_refused(study: Path, tmp_
     refused = run("fit", *options)
     assert refused.exit_code == 1
     assert "contrast 't1' cannot be estimated" in refused.output
+
+
+@pytest.mark.parametrize("contrast", ["0.5 = age", "0=age", "-2e-1=age"])
+def test_a_number_before_the_equals_sign_is_no_name(contrast: str) -> None:
+    refused = run("fit", "a.nii.gz", "--formula", "~ age", "--contrast", contrast, "--output", "a")
+    assert refused.exit_code == 2
+    assert f"write age = {contrast.partition('=')[0].strip()} to compare" in refused.output

@@ -233,7 +233,7 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"none\.con"):
+    with pytest.raises(FileNotFoundError, match=r"none\.con. does not exist"):
         load_contrasts(tmp_path / "none.con", COLUMNS)
     (tmp_path / "folder.con").mkdir()
     with pytest.raises(ArgumentError, match="a folder, not a file"):

@@ -89,6 +89,16 @@ def test_peaks_have_the_probabilities_of_their_regions() -> None:
     assert 0 < found < len(table)  # else little was compared
 
 
+def test_an_atlas_that_is_nowhere_in_the_map_is_told() -> None:
+    affine = AFFINE.copy()
+    affine[:3, 3] += 900.0
+    far: Any = nib.Nifti1Image
+    atlas = load_atlas(far(blocks(), affine), NAMES, resample="nearest")
+    with pytest.warns(UserWarning, match="no voxel of stat_img is in a region of the atlas"):
+        table = get_clusters_table(image(smooth()), 1.5, atlas=atlas)
+    assert set(table["Region"]) == {"no label"}
+
+
 @given(st.integers(0, 10_000), st.booleans())
 def test_shares_add_up_to_one_and_are_those_of_a_slow_count(seed: int, weighted: bool) -> None:
     rng = np.random.default_rng(seed)

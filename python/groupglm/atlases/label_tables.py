@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["label_table"]
 
+_LONGEST_NAME = 1000  # characters; each row of a table of clusters may have it
 _MOST_BYTES = 10_000_000  # a table of names has some kB
 _ENDINGS = (".tsv", ".csv", ".xml", ".txt", ".ctab", ".lut")
 _NUMBERS = ("index", "value", "number", "label_id", "id", "key", "roi", "no", "label")
@@ -35,12 +36,15 @@ def label_table(given: Any, argument: str = "labels") -> dict[int, str]:
     Raises
     ------
     ValueError
-        If it holds no names, or two names of one number.
+        If it holds no names, two names of one number, or a very long one.
     """
     import pandas as pd
 
     if isinstance(given, Mapping):
-        pairs = [(_number(number, argument), str(name)) for number, name in given.items()]
+        pairs = [
+            (_number(number, argument), "" if name is None else str(name))
+            for number, name in given.items()
+        ]
     elif isinstance(given, pd.DataFrame):
         pairs = _of_frame(given, argument, argument)
     elif isinstance(given, str | os.PathLike):
@@ -56,6 +60,13 @@ def label_table(given: Any, argument: str = "labels") -> dict[int, str]:
     names: dict[int, str] = {}
     for number, text in pairs:
         name = " ".join(text.split())
+        if len(name) > _LONGEST_NAME:
+            raise ArgumentError(
+                argument,
+                f"a name of {len(name)} characters, that of the label {number}",
+                remedy=f"give names of at most {_LONGEST_NAME}",
+                verb="has",
+            )
         if names.setdefault(number, name) != name:
             raise ArgumentError(
                 argument,
@@ -64,6 +75,11 @@ def label_table(given: Any, argument: str = "labels") -> dict[int, str]:
                 remedy="give each number one name",
                 verb="has",
             )
+    if not any(names.values()):
+        called = f" of {in_quotes(given)}" if isinstance(given, str | os.PathLike) else ""
+        raise ArgumentError.about(
+            argument, f"the table of labels{called} names no label", "give a table with names"
+        )
     return {number: name for number, name in names.items() if name}
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Sphere", "as_sphere", "is_sphere", "places_of_sphere"]
 
 
+_FARTHEST = 1e6  # mm, a kilometre: squares of distances are far from overflow
+
+
 @dataclass(frozen=True)
 class Sphere:
     """The places within a distance of a position.
@@ -38,7 +41,7 @@ class Sphere:
     Raises
     ------
     ValueError
-        If a number is not finite, or the radius not positive.
+        If a number is not finite or beyond a kilometre, or the radius not positive.
 
     Examples
     --------
@@ -51,13 +54,15 @@ class Sphere:
 
     def __post_init__(self) -> None:
         center = real_array("center", self.center)
-        if center.shape != (3,) or not np.isfinite(center).all():
+        if center.shape != (3,) or not (np.abs(center) <= _FARTHEST).all():  # NaN too
             raise ArgumentError(
                 "center", shown(self.center), "three finite numbers, a position in mm"
             )
         radius = real_number("radius", self.radius)
-        if radius <= 0:
-            raise ArgumentError("radius", f"{radius:g}", "positive, a distance in mm")
+        if not 0 < radius <= _FARTHEST:
+            raise ArgumentError(
+                "radius", f"{radius:g}", f"positive and at most {_FARTHEST:g}, a distance in mm"
+            )
         object.__setattr__(self, "center", tuple(map(float, center)))
         object.__setattr__(self, "radius", radius)
 

@@ -22,6 +22,8 @@ _REMEDIES = {
 _OPTIONS = {
     "adjustment": "--adjustment",
     "areas": "--areas",
+    "atlas": "--atlas",
+    "atlas_labels": "--atlas-labels",
     "cluster_threshold": "--cluster-threshold",
     "covariance": "--covariance",
     "covariates": "--covariate",
@@ -77,6 +79,7 @@ _OF_COMMAND = {
         "n_bootstraps": "--n-bootstraps",
         "units": "--level",
     },
+    "extract": {"design_matrix": "--design-matrix"},
     "fit": {"n_perm": "--permute", "threshold": "--cluster-p", "units": "--equivalence"},
     "permute": {"threshold": "--cluster-p"},
     "plot": {

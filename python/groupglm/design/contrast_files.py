@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -75,6 +76,8 @@ def load_contrasts(
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     ValueError
         If the file is not of these formats, its numbers are not those of the design's columns, are
         not finite or all zero, or two contrasts have one name.
@@ -104,6 +107,8 @@ def load_contrasts(
             f"{own}save it in one of these formats",
         )
     called = f"the file of contrasts {in_quotes(file)}"
+    if not os.path.lexists(file):
+        raise FileNotFoundError(f"{called} does not exist; check the name")
     found = read(file, called, columns)
     if f_tests is not None:
         with renamed(path="f_tests"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import coo_array
 
+from groupglm.errors import in_quotes, warn_caller
 from groupglm.inference.cluster_columns import REGION_COLUMNS
 
 if TYPE_CHECKING:
@@ -48,8 +49,19 @@ def with_regions(found: FoundClusters, atlas: Atlas, name: str = "the map") -> F
     ------
     groupglm.errors.GridMismatchError
         If the atlas lies elsewhere.
+
+    Warns
+    -----
+    UserWarning
+        If no place of the map has a label.
     """
     regions = atlas.at(found.space, name)
+    if not regions.any():
+        one, _ = found.space.place_words
+        warn_caller(
+            f"no {one} of {name} is in a region of the atlas {in_quotes(atlas.name)}; check that "
+            "both are in the same space"
+        )
     weights = found.space.weights()
     texts: dict[int, str] = {}
     for labels in found.labels:

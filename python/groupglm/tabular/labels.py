@@ -18,6 +18,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from groupglm.errors import ArgumentError
+from groupglm.messages import argument as named
 from groupglm.runtime.naming import listed
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def match_rows(
         near = near_labels(absent, surplus)
         raise ArgumentError.about(
             argument,
-            f"{argument} {'; '.join(told)}",
+            named(argument) + f" {'; '.join(told)}",
             f"give one row for each map's subject{near_words(near)}",
         )
     if several_maps and (several_rows or not may_have_more):

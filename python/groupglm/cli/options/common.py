@@ -135,7 +135,22 @@ class _Contrast(_Text):
             self.fail(
                 f"{value!r} has no name or no expression; write age, or name=expr", param, ctx
             )
+        if "=" in value and rows != [value] and _is_number(name):
+            self.fail(
+                f"{value!r} has a number before the equals sign; write {rows[0]} = {name} to "
+                "compare with a constant, or begin a name with a letter",
+                param,
+                ctx,
+            )
         return NamedContrast(value)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 class _Numbers(_Text):
