@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from groupglm import SecondLevelModel
-from reference.shell import make_study, run_fit, values_of
+from reference.shell import basic, make_study, run_fit, run_well, values_of
 
 OPTIONS = (
     "--effect-sizes", "ci,cohen_d,partial_r2", "--bayes-factor", "--equivalence", "-0.4:0.5:d",
@@ -115,3 +116,23 @@ def test_what_a_model_does_not_define_is_refused_before_the_maps_are_read(
     assert result.exit_code == 1
     assert message in " ".join(result.output.split())
     assert not list((tmp_path / "out").rglob("*.nii.gz"))
+
+
+def test_the_methods_tell_what_is_in_the_files(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "study")
+    out = tmp_path / "out"
+    given = ("--effect-sizes", "ci,hedges_g", "--bayes-factor", "--equivalence", "-0.3:0.3:d")
+    more = ("--correct", "bonferroni:0.05", "--small-volume", "0,0,0,30")
+    run_well("fit", *basic(study, out, *given, *more, "--report", "--save-model"))
+    text = (out / "methods.md").read_text(encoding="utf-8")
+    assert "We mapped 95% intervals of effects at each place by itself and Hedges' g with" in text
+    assert "(Hedges, 1981; Steiger, 2004)" in text
+    assert "We mapped Bayes factors of an effect against none, with a Cauchy prior" in text
+    assert "against bounds of \N{MINUS SIGN}0.3 and 0.3 of Cohen's d (Schuirmann, 1987" in text
+    assert "corrected within a sphere of 30 mm around (0, 0, 0) mm; the thresholds above" in text
+    assert "@article{Rouder2009," in (out / "methods.bib").read_text(encoding="utf-8")
+    page = tmp_path / "page.html"
+    run_well("report", out, "--output", page, "--correct", "bonferroni:0.05")
+    paragraph = html.unescape(page.read_text(encoding="utf-8"))
+    assert "and Hedges' g with 95% intervals" in paragraph
+    assert "against bounds of \N{MINUS SIGN}0.3 and 0.3 of Cohen's d" in paragraph

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from groupglm.estimator.model_fits import ModelFits
     from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.report import HTMLReport
+    from groupglm.report.further_results import FurtherResults
     from groupglm.report.options import HeightControl, PlotType
     from groupglm.spaces.images import ImageLike
 
@@ -49,10 +50,12 @@ def make_report(
     command_note: str = "",
     wording: Wording = str,
     smoothness: Smoothness | None = None,
+    further: FurtherResults | None = None,
 ) -> HTMLReport:
     """Write the page of a model; `given` has parameters of its ``generate_report``.
 
     `smoothness` is that of its residuals, if a file told it; else the model is asked for it.
+    `further` says what is in files beside the page.
     """
     fitted = model.__sklearn_is_fitted__()
     parameters = inspect.signature(model.generate_report).parameters
@@ -72,6 +75,7 @@ def make_report(
         command_note=command_note,
         wording=wording,
         smoothness=smoothness,
+        further=further,
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.inference.random_fields.smoothness import Smoothness
+    from groupglm.report.further_results import FurtherResults
 
 __all__ = ["report_on", "report_without_results"]
 
@@ -75,15 +76,17 @@ def report_on(
     command_note: str,
     wording: Wording,
     smoothness: Smoothness | None = None,
+    further: FurtherResults | None = None,
 ) -> HTMLReport:
     """Write the page of a model, with every parameter of ``generate_report`` given.
 
     `model_parameters` and `report_parameters` are shown on the page, to make it again. `command` is
     the shell command that does so, if there is one, and `command_note` a note on it. `wording`
     returns a message in the words of the caller who asks for the page. `smoothness` is that of the
-    residuals, where the caller knows it.
+    residuals, where the caller knows it, and `further` what is in files beside the page.
     """
     from groupglm.report.drawing import checked_views
+    from groupglm.report.further_results import FurtherResults
     from groupglm.report.options import check_corrections, named_contrasts
     from groupglm.report.page import build_page
     from groupglm.report.permutation_test import check_permutations
@@ -120,6 +123,7 @@ def report_on(
         wording=wording,
         smoothness=smoothness,
         confidence_sets=sets,
+        further=further or FurtherResults(),
     )
     page, methods = build_page(group, fits.design, request)
     return HTMLReport(page, dims, inputs=fits.files, methods=methods)

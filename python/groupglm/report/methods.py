@@ -18,7 +18,13 @@ _BOOK = re.compile(
     r"(?P<author>.+?)\. (?P<title>.+[^.])\. (?:(?P<address>[^.:]+): )?(?P<publisher>[^.;]+); "
     r"(?P<year>\d{4})\."
 )
+_CHAPTER = re.compile(
+    r"(?P<author>.+?)\. (?P<title>.+[.?!]) In: (?P<booktitle>.+)\. (?:(?P<address>[^.:]+): )?"
+    r"(?P<publisher>[^.;]+); (?P<year>\d{4})\. p\. (?P<pages>[^.]+)\."
+)
 _PERSON = re.compile(r"(?P<family>.+) (?P<initials>[A-Z]{1,4})(?: (?P<suffix>Jr|Sr|II|III))?")
+_STYLES = (("article", _ARTICLE), ("incollection", _CHAPTER), ("book", _BOOK))
+_YEAR = re.compile(r"[.;] ((?:19|20)\d\d)(?=[;.])")
 _SPECIAL = re.compile(r"([&%$#_{}])")
 
 
@@ -60,8 +66,7 @@ def cited(references: Sequence[str]) -> str:
     found = []
     for reference in references:
         family = re.split(r",|\. ", reference, maxsplit=1)[0].rpartition(" ")[0]
-        year = re.findall(r"\b(?:19|20)\d\d\b", reference)[-1]
-        found.append(f"{family}, {year}")
+        found.append(f"{family}, {_YEAR.findall(reference)[0]}")
     return "; ".join(found)
 
 
@@ -98,7 +103,7 @@ def bibtex(references: Sequence[str]) -> str:
 
 def _fields(reference: str) -> tuple[str, dict[str, str]]:
     """Return the kind of a reference, and its fields by name."""
-    for kind, style in (("article", _ARTICLE), ("book", _BOOK)):
+    for kind, style in _STYLES:
         found = style.fullmatch(reference)
         if found:
             fields = {name: _SPECIAL.sub(r"\\\1", own) for name, own in found.groupdict("").items()}

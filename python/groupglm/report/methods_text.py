@@ -66,6 +66,10 @@ def methods_of(
         parts.append(effects)
         references += sources
         parts.append(_atlas(contrasts, request))
+        stat_types = {own.findings[0].result.stat_type for own in contrasts}
+        further, sources = request.further.for_paper(group.result.model, stat_types)
+        parts.append(further)
+        references += sources
     permuted = [finding for contrast in contrasts for finding in contrast.permuted]
     if permuted:
         parts.append(permuted_words.methods(permuted))

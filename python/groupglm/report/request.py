@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from groupglm.messages import Wording
+from groupglm.report.further_results import FurtherResults
 
 if TYPE_CHECKING:
     from groupglm.design.hypotheses import Hypothesis
@@ -41,6 +42,8 @@ class Request:
         The smoothness of the residuals, where it is known. Random field theory needs it.
     confidence_sets : mapping of str to tuple of ConfidenceSets
         Confidence sets of contrasts, by the contrast's name.
+    further : FurtherResults
+        Results in files beside the page.
     """
 
     corrections: tuple[ReportOptions, ...]
@@ -53,3 +56,4 @@ class Request:
     wording: Wording = str
     smoothness: Smoothness | None = None
     confidence_sets: Mapping[str, tuple[ConfidenceSets, ...]] = field(default_factory=dict)
+    further: FurtherResults = field(default_factory=FurtherResults)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from groupglm.estimator.group_model import GroupModel
     from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.report import HTMLReport, PermutationTest
+    from groupglm.report.further_results import FurtherResults
     from groupglm.spaces.geometry import Geometry
 
 __all__ = ["report", "write_report"]
@@ -202,6 +203,7 @@ def _write(
             draft,
             permutations=tests,
             smoothness=folder.smoothness,
+            further=folder.further,
             confidence_sets=sets or None,
             **page,
         )
@@ -216,6 +218,7 @@ def write_report(
     *,
     permutations: Mapping[str, PermutationTest] | None = None,
     smoothness: Smoothness | None = None,
+    further: FurtherResults | None = None,
     **options: Any,
 ) -> HTMLReport:
     """Write the page of a fitted model, and return it."""
@@ -243,6 +246,7 @@ def write_report(
         ),
         wording=lambda message: as_options(message, "fit"),
         smoothness=smoothness,
+        further=further,
     )
     page.save_as_html(output)
     return page

@@ -25,6 +25,7 @@ from groupglm.cli.results.study_results import Outputs
 from groupglm.cli.steps.corrections import Rule, correct_contrast
 from groupglm.cli.steps.effect_maps import check_effects, effect_paths, write_effects
 from groupglm.cli.steps.estimation import Estimate, Reading, write_common
+from groupglm.cli.steps.further_results import facts_of_further, further_of_fit
 from groupglm.cli.steps.permutation_tests import (
     Permutations,
     check_permutable,
@@ -222,6 +223,7 @@ def _report(
         "Corrections": [correction.facts(two_sided=how.two_sided) for correction in corrections],
         "Page": {
             "ClusterThreshold": how.cluster_threshold,
+            **facts_of_further(how),
             "Background": None if how.background is None else file_facts(how.background),
             **({} if how.atlas is None else {"Atlas": how.atlas.facts()}),
         },
@@ -258,6 +260,7 @@ def _report(
                 permutations=tests,
                 two_sided=how.two_sided,
                 cluster_threshold=how.cluster_threshold,
+                further=further_of_fit(how),
                 **chosen,
             )
         _write_methods(page, outputs, said)

@@ -12,6 +12,7 @@ from groupglm.cli.options.corrections import Correction
 from groupglm.cli.results.names import Contrast, read_json, sidecar
 from groupglm.cli.results.records import check_described
 from groupglm.cli.results.sameness import made_by, study_difference
+from groupglm.cli.steps.further_results import further_in_sidecars
 from groupglm.cli.steps.permutation_tests import test_on_page
 from groupglm.inference.corrected_p.names import PREFIX
 from groupglm.runtime.naming import slug
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from groupglm.inference.confidence_sets.sets import ConfidenceSets
     from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.report import PermutationTest
+    from groupglm.report.further_results import FurtherResults
 
 __all__ = ["ModelFolder", "find_model"]
 
@@ -67,6 +69,8 @@ class ModelFolder:
         The smoothness of the noise, if a sidecar tells it.
     sets : dict of str to tuple of ConfidenceSets
         Confidence sets by the contrast's name.
+    further : FurtherResults or None
+        What else is in the folder, for the paragraph on methods.
     """
 
     contrasts: list[Contrast] = field(default_factory=list)
@@ -77,13 +81,14 @@ class ModelFolder:
     read: list[Path] = field(default_factory=list)
     smoothness: Smoothness | None = None
     sets: dict[str, tuple[ConfidenceSets, ...]] = field(default_factory=dict)
+    further: FurtherResults | None = None
 
     @classmethod
     def of(cls, model: Path) -> ModelFolder:
         """Read the sidecars beside a model; sidecars of another study are left out."""
         from groupglm.inference.random_fields.map_field import smoothness_of_facts
 
-        folder = cls()
+        folder, every = cls(), []
         check_described(model)
         known = _facts_of(sidecar(model))
         if known is None:
@@ -91,6 +96,7 @@ class ModelFolder:
         tests: dict[str, dict[str, Any]] = {}
         sets: dict[tuple[str, str], dict[Path, dict[str, Any]]] = {}
         for path, facts in _records(model, known):
+            every.append(facts)
             contrast = _contrast(facts["Contrast"])
             name = contrast.name
             if name not in [own.name for own in folder.contrasts]:
@@ -106,6 +112,7 @@ class ModelFolder:
                 own["files"][kind] = map_of(path)
                 folder.read.append(map_of(path))
         folder._add_sets(sets)
+        folder.further = further_in_sidecars(every)
         for name, own in tests.items():
             n_done, facts = own["facts"]["NumberOfPermutations"], own["facts"]["Permutation"]
             folder.permutations[name] = test_on_page(
