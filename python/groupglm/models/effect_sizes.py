@@ -117,8 +117,10 @@ class EffectSizes:
         if name in ("ci_low", "ci_high"):
             return self.interval[name == "ci_high"]
         family, _, end = name.partition("_ci_")
-        value, low, high = getattr(self, family)
-        return {"": value, "low": low, "high": high}[end]  # type: ignore[no-any-return]
+        found: Floats = getattr(self, f"_{family}_interval")[end == "high"] if end else (
+            getattr(self, f"_{family}")
+        )  # fmt: skip
+        return found
 
     def check(self, name: str) -> None:
         """Refuse a map that the model, or the statistic, does not define."""
@@ -142,34 +144,43 @@ class EffectSizes:
         half = quantile * np.where(self.varies, self._error, np.nan)
         return self.result.effect_size - half, self.result.effect_size + half
 
+    @cached_property
+    def _cohen_d(self) -> Floats:
+        return self.difference / self._sd
+
     @property
-    def cohen_d(self) -> tuple[Floats, Floats, Floats]:
-        """Cohen's d, and its interval."""
+    def _cohen_d_interval(self) -> tuple[Floats, Floats]:
         low, high = self._noncentralities
-        return self._d, low * self._unit, high * self._unit
+        return low * self._unit, high * self._unit
 
     @property
-    def hedges_g(self) -> tuple[Floats, Floats, Floats]:
-        """Hedges' g, and its interval."""
-        correction = hedges_correction(self.df)
-        value, low, high = self.cohen_d
-        return correction * value, correction * low, correction * high
+    def _hedges_g(self) -> Floats:
+        return hedges_correction(self.df) * self._cohen_d
 
     @property
-    def partial_r(self) -> tuple[Floats, Floats, Floats]:
-        """Partial correlation, and its interval."""
+    def _hedges_g_interval(self) -> tuple[Floats, Floats]:
+        correction, (low, high) = hedges_correction(self.df), self._cohen_d_interval
+        return correction * low, correction * high
+
+    @property
+    def _partial_r(self) -> Floats:
+        return self._share(self._stat)
+
+    @property
+    def _partial_r_interval(self) -> tuple[Floats, Floats]:
         low, high = self._noncentralities
-        return self._share(self._stat), self._share(low), self._share(high)
+        return self._share(low), self._share(high)
 
     @property
-    def partial_r2(self) -> tuple[Floats, Floats, Floats]:
-        """Partial share of variance, and its interval."""
-        rank, df = float(self.result.df_numerator), self.df
-        with np.errstate(over="ignore"):
-            f = self._stat if self.result.stat_type == "F" else self._stat**2
-        low, high = _core.f_noncentralities(f, rank, df, self.confidence, self.fit.n_threads)
-        total = rank * f
-        return total / (total + df), low / (low + df), high / (high + df)
+    def _partial_r2(self) -> Floats:
+        total = self.result.df_numerator * self._f
+        return total / (total + self.df)
+
+    @property
+    def _partial_r2_interval(self) -> tuple[Floats, Floats]:
+        rank, threads = float(self.result.df_numerator), self.fit.n_threads
+        low, high = _core.f_noncentralities(self._f, rank, self.df, self.confidence, threads)
+        return low / (low + self.df), high / (high + self.df)
 
     @cached_property
     def log_bayes_factor(self) -> Floats:
@@ -178,19 +189,16 @@ class EffectSizes:
             self.prior_scale
         )  # fmt: skip
         rank = float(self.result.df_numerator)
-        n: Any
-        if self.result.stat_type == "F":
-            f, n = self._stat, np.asarray(self.fit.n_observations, dtype=np.float64)
-        else:
-            f, n = self._stat**2, self._unit**-2.0
-        by_place = np.asarray(scale**2 * n)
-        # Without missing values the unit is the same everywhere but for rounding.
-        same = not isinstance(self.df, np.ndarray) and np.isfinite(by_place).any()
-        if same:
-            middle = np.nanmedian(np.where(np.isfinite(by_place), by_place, np.nan))
-            same = np.nanmax(np.abs(by_place[np.isfinite(by_place)] / middle - 1)) < 1e-9
-        own: Any = float(middle) if same else np.ascontiguousarray(by_place)
-        f = np.where(np.isnan(self._unit), np.nan, f) if self.result.stat_type == "t" else f
+        is_t = self.result.stat_type == "t"
+        n = self._unit**-2.0 if is_t else np.asarray(self.fit.n_observations, dtype=np.float64)
+        own: Any = np.ascontiguousarray(scale**2 * n)
+        if not isinstance(self.df, np.ndarray):
+            # Without missing values the unit is the same everywhere but for rounding.
+            finite = np.isfinite(own)
+            known = own[finite]
+            if known.size and (np.abs(known - known[0]) < 1e-9 * known[0]).all():
+                own = float(known[0])
+        f = np.where(np.isnan(self._unit), np.nan, self._f) if is_t else self._f
         return _core.log_bayes_factors(f, rank, self.df, own, self.fit.n_threads)
 
     def tail(self, d: float) -> Floats:
@@ -207,7 +215,17 @@ class EffectSizes:
     def _stat(self) -> Floats:
         """The statistic; NaN where nothing varies, so that there is no evidence."""
         stat = self.result.stat
-        return np.where(np.isfinite(stat) & (self.fit.residual_sd > 0), stat, np.nan)
+        return np.where(np.isfinite(stat) & (self._residual_sd > 0), stat, np.nan)
+
+    @cached_property
+    def _f(self) -> Floats:
+        """The F of the contrast."""
+        with np.errstate(over="ignore"):
+            return self._stat if self.result.stat_type == "F" else self._stat**2
+
+    @cached_property
+    def _residual_sd(self) -> Floats:
+        return self.fit.residual_sd
 
     @property
     def difference(self) -> Floats:
@@ -231,13 +249,8 @@ class EffectSizes:
     def _sd(self) -> Floats:
         """The standard deviation that d divides by."""
         own = self.fit
-        sd = own.standardiser(self.contrast) if isinstance(own, Standardises) else own.residual_sd
+        sd = own.standardiser(self.contrast) if isinstance(own, Standardises) else self._residual_sd
         return np.where(sd > 0, sd, np.nan)
-
-    @cached_property
-    def _d(self) -> Floats:
-        d: Floats = self.difference / self._sd
-        return d
 
     @cached_property
     def _unit(self) -> Floats:
@@ -317,7 +330,7 @@ def at_places(
     columns |= {f"effect_{end}": sizes.row(end) for end in ("ci_low", "ci_high")}
     if not rules_of(fit.model).cohen_d:
         names = ("cohen_d", "cohen_d_ci_low", "cohen_d_ci_high")
-        columns |= dict(zip(names, sizes.cohen_d, strict=True))
+        columns |= {name: sizes.row(name) for name in names}
     return pd.DataFrame(columns)
 
 
