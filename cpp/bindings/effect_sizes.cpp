@@ -28,9 +28,12 @@ void check_rank(double rank) {
   check(rank > 0.0 && rank < 1e6, "the rank of an F must be finite and above zero");
 }
 
-py::tuple t_interval(const Matrix& t, const OneOrMany& df, double confidence, int n_threads) {
-  check_interval(t, confidence);
-  const Index n = t.size();
+// Both ends of an interval at every place, by compute(freedom, low, high) without the GIL.
+template <typename Compute>
+py::tuple interval(const Matrix& stat, const OneOrMany& df, double confidence,
+                   const Compute& compute) {
+  check_interval(stat, confidence);
+  const Index n = stat.size();
   const PlaceNumbers freedom = place_numbers(df, n);
   Matrix low(n);
   Matrix high(n);
@@ -39,26 +42,25 @@ py::tuple t_interval(const Matrix& t, const OneOrMany& df, double confidence, in
   {
     // The views stay valid without the GIL: the arguments and results hold the arrays.
     const py::gil_scoped_release unlocked;
-    t_noncentralities(t.data(), n, freedom, confidence, first, last, n_threads);
+    compute(freedom, first, last);
   }
   return py::make_tuple(low, high);
 }
 
+py::tuple t_interval(const Matrix& t, const OneOrMany& df, double confidence, int n_threads) {
+  const double* const stat = t.data();
+  return interval(t, df, confidence, [&](const PlaceNumbers& freedom, double* low, double* high) {
+    t_noncentralities(stat, t.size(), freedom, confidence, low, high, n_threads);
+  });
+}
+
 py::tuple f_interval(const Matrix& f, double rank, const OneOrMany& df, double confidence,
                      int n_threads) {
-  check_interval(f, confidence);
   check_rank(rank);
-  const Index n = f.size();
-  const PlaceNumbers freedom = place_numbers(df, n);
-  Matrix low(n);
-  Matrix high(n);
-  double* const first = low.mutable_data();
-  double* const last = high.mutable_data();
-  {
-    const py::gil_scoped_release unlocked;
-    f_noncentralities(f.data(), n, rank, freedom, confidence, first, last, n_threads);
-  }
-  return py::make_tuple(low, high);
+  const double* const stat = f.data();
+  return interval(f, df, confidence, [&](const PlaceNumbers& freedom, double* low, double* high) {
+    f_noncentralities(stat, f.size(), rank, freedom, confidence, low, high, n_threads);
+  });
 }
 
 Matrix t_probabilities(const Matrix& t, const OneOrMany& df, const Matrix& noncentrality,

@@ -64,7 +64,11 @@ void f_bound(const double* f, const std::vector<double>& log_f, Index n, double 
   };
   const double w_common = log_df(df.common);
   std::vector<double> v(static_cast<std::size_t>(n), 0.0);
-  smooth_values(v.data(), data_or_null(w), w_common, n, log_quantile, v.data(), nullptr, n_threads);
+  if (w.empty()) {
+    std::fill(v.begin(), v.end(), std::isnan(w_common) ? kNaN : log_quantile(0.0, w_common)[0]);
+  } else {
+    smooth_values(v.data(), w.data(), w_common, n, log_quantile, v.data(), nullptr, n_threads);
+  }
   for_places(n, n_threads, [&](Index i) {
     double& own = v[static_cast<std::size_t>(i)];
     const double above = log_f[static_cast<std::size_t>(i)] - own;
@@ -95,7 +99,7 @@ void t_noncentralities(const double* t, Index n, const PlaceNumbers& df, double 
   const std::vector<double> w = logarithms(df, n, n_threads);
   std::vector<double> v(static_cast<std::size_t>(n));
   for_places(n, n_threads, [&](Index i) {
-    v[static_cast<std::size_t>(i)] = std::fabs(t[i]) <= kLargestStatistic ? std::asinh(t[i]) : kNaN;
+    v[static_cast<std::size_t>(i)] = std::fabs(t[i]) <= kLargestStatistic ? asinh_of(t[i]) : kNaN;
   });
   // A noncentrality is about t, with an error of about 1.
   const auto scaled = [=](double root, double log_freedom) {

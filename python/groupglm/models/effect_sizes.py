@@ -174,7 +174,8 @@ class EffectSizes:
     @property
     def _partial_r2(self) -> Floats:
         total = self.result.df_numerator * self._f
-        return total / (total + self.df)
+        share: Floats = total / (total + self.df)
+        return share
 
     @property
     def _partial_r2_interval(self) -> tuple[Floats, Floats]:
@@ -190,7 +191,11 @@ class EffectSizes:
         )  # fmt: skip
         rank = float(self.result.df_numerator)
         is_t = self.result.stat_type == "t"
-        n = self._unit**-2.0 if is_t else np.asarray(self.fit.n_observations, dtype=np.float64)
+        n = (
+            1.0 / np.square(self._unit)
+            if is_t
+            else np.asarray(self.fit.n_observations, dtype=np.float64)
+        )
         own: Any = np.ascontiguousarray(scale**2 * n)
         if not isinstance(self.df, np.ndarray):
             # Without missing values the unit is the same everywhere but for rounding.
