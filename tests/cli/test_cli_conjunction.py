@@ -44,12 +44,17 @@ def test_it_writes_the_smallest_z_and_says_of_which_maps(tested: Path, tmp_path:
     kept = tmp_path / "kept.nii.gz"
     run_well("threshold", out, "--at", "0.5", "--one-sided", "--output", kept)
     np.testing.assert_array_equal(values_of(kept) != 0, wanted >= 0.5)
+    # A negative value says that one of the maps is negative: there is one tail without the option.
+    run_well("threshold", out, "--at", "0.5", "--output", kept, "--overwrite")
+    np.testing.assert_array_equal(values_of(kept) != 0, wanted >= 0.5)
+    assert (wanted <= -0.5).any()
 
 
 def test_one_map_and_maps_of_f_are_refused(tested: Path, tmp_path: Path) -> None:
     out = ["--output", tmp_path / "out.nii.gz"]
     alone = run("conjunction", _z(tested, "age"), *out)
     assert alone.exit_code == 1
+    assert "MAPS holds 1 map" in alone.output
     assert "at least two maps" in alone.output
     with_f = run("conjunction", _z(tested, "age"), _z(tested, "any"), *out)
     assert with_f.exit_code == 1

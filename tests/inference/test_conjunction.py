@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The conjunction of several maps: brute force, every kind of data, and what is refused."""
 
+from pathlib import Path
 from typing import Any
 
 import nibabel
@@ -9,8 +10,17 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from groupglm import SecondLevelModel, conjunction_img, threshold_stats_img
+from groupglm import (
+    SecondLevelModel,
+    conjunction_img,
+    get_clusters_table,
+    threshold_stats_img,
+)
 from groupglm.errors import GridMismatchError, ImageError
+from groupglm.spaces.cifti.images import statistic_of
+from groupglm.spaces.statistic import ONE_SIDED_Z, Statistic
+from groupglm.spaces.surface.writing import statistic_in
+from groupglm.spaces.table.series import said_by_series
 
 nib: Any = nibabel  # typed only in part
 
@@ -172,3 +182,49 @@ def test_what_is_no_conjunction_is_refused(maps: list[Any], mask: Any) -> None:
     halves[0][4, 4, 4] = halves[1][6, 4, 4] = 2.0
     with pytest.raises(ImageError, match="no voxels in common"):
         conjunction_img([image(half) for half in halves])
+
+
+def test_a_one_sided_conjunction_has_one_tail(tmp_path: Path) -> None:
+    """Where the smallest z is negative, some map is: this is no evidence of both effects."""
+    rng = np.random.default_rng(3)
+    z = rng.normal(size=(2, 12, 12, 12))
+    z[:, 3:6, 3:6, 3:6] += 6.0
+    made: Any = nibabel.Nifti1Image
+    maps = [made(one, np.diag([2.0, 2.0, 2.0, 1.0])) for one in z]
+    mask = made(np.ones((12, 12, 12), np.uint8), maps[0].affine)
+    one_sided, both = conjunction_img(maps, mask), conjunction_img(maps, mask, two_sided=True)
+    path = tmp_path / "both.nii.gz"
+    save: Any = nibabel.save
+    save(one_sided, path)
+    for image in (one_sided, path, str(path)):
+        found: Any
+        found, threshold = threshold_stats_img(
+            image, mask, alpha=0.05, height_control="fpr", two_sided=True
+        )
+        assert threshold == pytest.approx(stats.norm.isf(0.05))
+        values = found.get_fdata()
+        np.testing.assert_array_equal(values > 0, one_sided.get_fdata() >= threshold)
+        assert not (values < 0).any()
+        assert (get_clusters_table(image, 2.0, two_sided=True)["Peak Stat"] > 0).all()
+    assert (one_sided.get_fdata() < -2).any()  # else nothing was left out
+    kept: Any
+    kept, threshold = threshold_stats_img(
+        both, mask, alpha=0.05, height_control="fpr", two_sided=True
+    )
+    assert threshold == pytest.approx(stats.norm.isf(0.025))
+    np.testing.assert_array_equal(kept.get_fdata() != 0, np.abs(both.get_fdata()) >= threshold)
+
+
+def test_each_kind_of_data_keeps_that_it_has_one_tail() -> None:
+    descrip = f"{ONE_SIDED_Z} of the conjunction of 2 maps"
+    series = pd.Series([1.0, -2.0], ["a", "b"], name=descrip)
+    found = [
+        statistic_in("NIFTI_INTENT_ZSCORE", {"Name": descrip}),
+        statistic_of({"Values": "z"}, descrip),
+        said_by_series(series)[0],
+        Statistic.of_sidecar({"Values": "z", "TwoSided": False}),
+    ]
+    assert [one is not None and one.has_one_tail for one in found] == [True] * 4
+    other = Statistic.of_sidecar({"Values": "z", "TwoSided": True})
+    assert other is not None
+    assert not other.has_one_tail

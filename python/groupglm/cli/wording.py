@@ -73,6 +73,7 @@ _OWN_ENTITIES = ("task", "contrast", "space", "session", "run")
 _OF_COMMAND = {
     "bids": {"model": "--group-model", "n_perm": "--permute"},
     "clusters": {"correction": "--p-values", "height_control": "--p-values"},
+    "conjunction": {"stat_imgs": "MAPS"},
     "confidence-sets": {
         "alpha": "--alpha",
         "level": "--level",

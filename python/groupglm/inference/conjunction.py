@@ -18,11 +18,12 @@ from groupglm.errors import (
 )
 from groupglm.inference.arguments import check_z_scale
 from groupglm.inference.stat_map import StatMap, read_stat_map
+from groupglm.messages import either
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import counted
 from groupglm.spaces.geometry import Geometry
 from groupglm.spaces.registry import kind_of
-from groupglm.spaces.statistic import Statistic
+from groupglm.spaces.statistic import ONE_SIDED_Z, Statistic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,7 +59,8 @@ def conjunction_img(
     two_sided : bool, default=False
         Whether effects of both signs count. Where all maps are negative, the result is then the z
         nearest to zero, and where signs differ, it is 0. By default only positive effects are
-        evidence, and the result is the smallest z, which may be negative.
+        evidence, and the result is the smallest z, which may be negative. The image then says that
+        it has one tail, and functions that test both tails test only this one.
     surfaces, areas : optional
         The meshes of maps of surfaces, as `SecondLevelModel` takes them; on volumes they have no
         effect, with a warning.
@@ -133,9 +135,12 @@ def conjunction_img(
     if mask_img is None:
         _report_lost(first, int(np.count_nonzero(first.inside & ~inside)), len(given))
     space = first.everywhere if inside.all() else first.everywhere.restrict(inside)
-    image: Image = space.to_image(
-        whole[inside], f"z_score of the conjunction of {len(given)} maps", statistic=Statistic("z")
-    )
+    descrip = f"z_score of the conjunction of {len(given)} maps"
+    statistic = Statistic("z")
+    if not both:
+        descrip = descrip.replace("z_score", ONE_SIDED_Z, 1)
+        statistic = Statistic("z", one_tail=True)
+    image: Image = space.to_image(whole[inside], descrip, statistic=statistic)
     return image
 
 
@@ -173,7 +178,8 @@ def _checked(stat_imgs: Any) -> list[Any]:
             "stat_imgs",
             counted(len(stat_imgs), "map"),
             "at least two maps of z-scores",
-            "a conjunction is of several effects; threshold a single map by threshold_stats_img",
+            "a conjunction is of several effects; threshold a single map by "
+            + either("threshold_stats_img", "groupglm threshold"),
             verb="holds",
         )
     first, *others = (kind_of(image) for image in stat_imgs)

@@ -188,9 +188,9 @@ def _joined(
     if isinstance(degrees, dict) and "ResidualMinimum" in degrees:
         df = ()
     of_f = any(other.of_f for other in same) or facts.get("StatType") == "F"
-    return MapScale(
-        Statistic(specific.kind, df, of_f and specific.kind == "z"), source, conflict, beside
-    )
+    is_z, one_tail = specific.kind == "z", any(other.one_tail for other in same)
+    found = Statistic(specific.kind, df, of_f and is_z, one_tail and is_z)
+    return MapScale(found, source, conflict, beside)
 
 
 def z_of_statistic(

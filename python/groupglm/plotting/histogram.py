@@ -90,6 +90,8 @@ def plot_histogram(
         z, (_, places) = stat_map.tests, stat_map.space.place_words
         if stat_map.scale is not None and stat_map.scale.statistic.of_f:
             both, axis_label = False, "z of F, one tail"
+        elif stat_map.scale is not None and stat_map.scale.statistic.one_tail:
+            both, axis_label = False, "z, one tail"
     values: Any = np.ravel(real_array("z", z, missing=True)).astype(np.float64)
     if is_empty:
         values = values[:0]

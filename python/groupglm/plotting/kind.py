@@ -59,7 +59,8 @@ def kind_of(image: ImageLike, threshold: float | str | None, label: str | None) 
                 "threshold_stats_img",
             )
         threshold = None
-    one_tail = scale.conflict is None and scale.statistic.of_f
+    statistic = scale.statistic
+    one_tail = scale.conflict is None and (statistic.of_f or statistic.one_tail)
     if label is None and scale.conflict is not None:
         warn_caller(
             f"stat_map_img: {scale.source} says that this is a map of {scale.statistic.words}, but "

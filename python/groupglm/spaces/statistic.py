@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["KINDS", "OUTPUTS", "Statistic", "number_of", "valid_df"]
+__all__ = ["KINDS", "ONE_SIDED_Z", "OUTPUTS", "Statistic", "number_of", "valid_df"]
 
 KINDS = {
     "z": "z-scores",
@@ -94,7 +94,11 @@ OUTPUTS = {
 _OF_CONTRAST = re.compile(rf"(?:([tF]) )?({'|'.join(OUTPUTS)}) of contrast")  # nilearn's too
 _STAT_OF_CONTRAST = re.compile(r"([tF]|size|mass|tfce) of contrast")  # of permutation tests
 _OF_SPM = re.compile(r"SPM\{([TF])_\[(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?\]\}")
+ONE_SIDED_Z = "one-sided z_score"
+"""The beginning of the description of a z of which only large values are evidence."""
+
 _OURS = {
+    ONE_SIDED_Z: "z",
     "-log10 p corrected": "logp",
     "number of images": "numbers of images",
     "residual degrees of freedom": "dof",
@@ -120,6 +124,9 @@ class Statistic:
     of_f : bool
         Whether it is the z of an F statistic, which has one tail: an F near zero has a large
         negative z, and speaks for the null hypothesis.
+    one_tail : bool
+        Whether it is another z of which only large values are evidence, as of a one-sided
+        conjunction: a negative one says that some map is negative, not that all are.
 
     Examples
     --------
@@ -130,6 +137,7 @@ class Statistic:
     kind: str
     df: tuple[float, ...] = ()
     of_f: bool = False
+    one_tail: bool = field(default=False, repr=False)
 
     @property
     def words(self) -> str:
@@ -142,7 +150,7 @@ class Statistic:
     @property
     def has_one_tail(self) -> bool:
         """Whether only large values are of interest: no map of this kind has a negative tail."""
-        return self.of_f or self.kind in _NEVER_NEGATIVE
+        return self.of_f or self.one_tail or self.kind in _NEVER_NEGATIVE
 
     def agrees(self, other: Statistic) -> bool:
         """Return whether both can be true of one map; one may say more than the other."""
@@ -177,7 +185,7 @@ class Statistic:
             return cls(descrip)
         for beginning, kind in _OURS.items():
             if descrip.startswith(beginning):
-                return cls(kind)
+                return cls(kind, one_tail=beginning == ONE_SIDED_Z)
         return None
 
     @classmethod
@@ -215,7 +223,8 @@ class Statistic:
             keys = ("Residual",) if kind == "t" else ("Numerator", "Residual")
             numbers = [number_of(degrees.get(key)) for key in keys]
         of_f = kind == "z" and facts.get("StatType") == "F"
-        return cls(kind, valid_df(kind, numbers), of_f)
+        one_tail = kind == "z" and facts.get("TwoSided") is False
+        return cls(kind, valid_df(kind, numbers), of_f, one_tail)
 
 
 def valid_df(kind: str, numbers: list[float]) -> tuple[float, ...]:

@@ -98,4 +98,6 @@ def statistic_of(metadata: Mapping[str, str], descrip: str) -> Statistic | None:
         numbers = [float(text) for text in metadata.get(_DF, "").split()]
     except ValueError:
         numbers = []
-    return Statistic(kind, valid_df(kind, numbers), kind == "z" and metadata.get(_TEST) == "F")
+    is_z = kind == "z"
+    one_tail = is_z and described is not None and described.one_tail
+    return Statistic(kind, valid_df(kind, numbers), is_z and metadata.get(_TEST) == "F", one_tail)

@@ -82,7 +82,8 @@ def statistic_in(intent: str, facts: Mapping[str, str]) -> Statistic | None:
     of_f = kind == "z of F" or (described is not None and described.of_f)
     kind = "z" if kind == "z of F" else kind
     numbers = [number_of(_number(word)) for word in facts.get(_DF, "").split()]
-    return Statistic(kind, valid_df(kind, numbers), of_f and kind == "z")
+    one_tail = described is not None and described.one_tail
+    return Statistic(kind, valid_df(kind, numbers), of_f and kind == "z", one_tail and kind == "z")
 
 
 def contrast_in(facts: Mapping[str, str]) -> str | None:

@@ -80,7 +80,9 @@ def said_by_series(series: pd.Series[Any]) -> tuple[Statistic | None, str | None
     facts = series.attrs.get(_STATISTIC)
     if isinstance(facts, dict) and isinstance(facts.get("kind"), str):
         df = valid_df(facts["kind"], list(facts.get("df", ())))
-        return Statistic(facts["kind"], df, bool(facts.get("of_f"))), contrast
+        described = Statistic.of_description(name)
+        one_tail = facts["kind"] == "z" and described is not None and described.one_tail
+        return Statistic(facts["kind"], df, bool(facts.get("of_f")), one_tail), contrast
     kind = _COLUMNS.get(name, name)
     if kind in KINDS:
         return Statistic(kind), contrast

@@ -64,7 +64,8 @@ def statistic_of_header(header: Any) -> Statistic | None:
     if kind is None:
         return described
     of_f = name == "z of F" or (described is not None and described.of_f)
-    return Statistic(kind, valid_df(kind, numbers), of_f and kind == "z")
+    one_tail = described is not None and described.one_tail
+    return Statistic(kind, valid_df(kind, numbers), of_f and kind == "z", one_tail and kind == "z")
 
 
 def contrast_of(header: Any) -> str | None:
