@@ -286,7 +286,7 @@ def test_no_mask_is_found_without_what_variances_spoil(
     gaps = v.copy()
     gaps[1:, 5:7, 5:7, 5:7] = 0.0
     gaps[2:, 5:7, 5:7, 5:7] = np.nan
-    told = "voxels, variances are NaN or 0 beside a value in so many images that too few are left"
+    told = "voxels?, variances are NaN or 0 beside a value in so many images that too few are left"
     with pytest.warns(UserWarning, match=rf"at [0-9]+ {told}: the mask leaves"):
         assert int(without_mask(gaps).masker_.n_elements_) < whole
     v[:, :8] *= -1
@@ -296,6 +296,18 @@ def test_no_mask_is_found_without_what_variances_spoil(
         without_mask(-np.abs(v))
     with pytest.raises(ArgumentError, match="variances are 0 wherever the images have a value"):
         without_mask(0 * v)
+
+
+@pytest.mark.parametrize("mask", [None, MASK])
+@pytest.mark.parametrize("missing", ["omit", "raise", "intersect", "zero"])
+def test_a_negative_variance_is_no_missing_value(maps: Maps, missing: Any, mask: Any) -> None:
+    v = 100 * maps.sd**2
+    v[1, 6, 6, 6] *= -1
+    y = np.where(INSIDE, 20 * (1 + 0.1 * maps.y), 0.0)
+    with pytest.raises(ArgumentError, match=rf"negative at voxels of 1 of {N} images: image 2 in"):
+        SecondLevelModel(mask, model="mixed effects", missing=missing).fit(
+            images(y), design_matrix=ONES, variances=images(v)
+        )
 
 
 def test_variances_that_cannot_be_used_are_counted_by_subject(maps: Maps, tmp_path: Path) -> None:

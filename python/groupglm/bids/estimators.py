@@ -172,8 +172,8 @@ def read_estimator(model: Mapping[str, Any], where: str) -> NodeEstimator:
         )
     if known == "meta" and "model" not in own:
         warn_caller(
-            f"{where} is absent, so Type 'meta' is fixed effects, as in FitLins: its tests are "
-            "about these subjects, not about a population. For a population write "
+            f"{where} names no model, so Type 'meta' is fixed effects, as in FitLins: its tests "
+            "are about these subjects, not about a population. For a population write "
             f'"Software": {{"{_OWN}": {{"model": "mixed effects"}}}}'
         )
     if random is not None and given != "repeated measures":

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "background",
+    "holds_negative",
     "lost_places",
     "mean_once",
     "range_and_mean_once",
@@ -153,6 +154,13 @@ def zero_only_outside(
     return np.where((mean == 0) & (n_zero_values < n_observations), np.inf, mean)
 
 
+def holds_negative(accumulator: Accumulator) -> bool:
+    """Return whether variances or weights are negative beside a value: no fit may go on."""
+    return isinstance(accumulator, _CountsKinds) and bool(
+        accumulator.counts_of_kinds()["negative"].any()
+    )
+
+
 @runtime_checkable
 class _CountsKinds(Protocol):
     """An accumulator that counts values which no fit can use, as `Weighs.counts` does."""
@@ -179,7 +187,7 @@ def lost_places(
 
 
 def report_left_out(
-    accumulator: Accumulator, left_out: NDArray[np.bool_], role: str, many: str
+    accumulator: Accumulator, left_out: NDArray[np.bool_], role: str, words: tuple[str, str]
 ) -> None:
     """Warn of places that a mask leaves out because variances or weights cannot be used there."""
     if not isinstance(accumulator, _CountsKinds):
@@ -187,9 +195,10 @@ def report_left_out(
     n_places = np.count_nonzero(left_out & (accumulator.counts_of_kinds()["unusable"] > 0))
     if n_places:
         what = "NaN or 0" if role == "variance" else "NaN"
+        of = words[0] if n_places == 1 else words[1]
         warn_caller(
-            f"at {n_places:,} {many}, {role}s are {what} beside a value in so many images that too "
-            f"few are left: the mask leaves these {many} out"
+            f"at {n_places:,} {of}, {role}s are {what} beside a value in so many images that too "
+            f"few are left: the mask leaves {'this' if n_places == 1 else 'these'} {of} out"
         )
 
 

@@ -20,6 +20,7 @@ from groupglm.engine.rows import row_dtype
 from groupglm.errors import ArgumentError, ZeroValuesWarning, warn_caller
 from groupglm.group.first_pass import (
     background,
+    holds_negative,
     lost_places,
     mean_once,
     range_and_mean_once,
@@ -105,7 +106,8 @@ def _fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fi
     else:
         fit = _read_and_find_mask(sources, everywhere, plan, options)
     options.progress.stage(f"The mask has {fit.space.n_values} {fit.space.place_words[1]}.")
-    if fit.seen.n_missing and options.missing in ("raise", "intersect"):
+    refuses = options.missing in ("raise", "intersect") and not holds_negative(fit.seen)
+    if fit.seen.n_missing and refuses:
         fit = _complete_places(fit, plan, options)
     result = plan.finish(fit.seen, options.n_threads, fit.kept)
     kept = fit.kept if options.keep_rows else None
@@ -170,7 +172,7 @@ def _places_of_enough_images(fit: _Read, plan: Plan, options: FitOptions) -> _Re
     enough = n_observations > plan.rank
     if enough.all() or not enough.any():
         return fit
-    report_left_out(fit.seen, ~enough, plan.model.beside[0], fit.space.place_words[1])
+    report_left_out(fit.seen, ~enough, plan.model.beside[0], fit.space.place_words)
     return fit.restrict(enough)
 
 
@@ -206,7 +208,7 @@ def _read_and_find_mask(
         return fit.at(everywhere.restrict(keep), np.flatnonzero(lost))
     if plan.model.beside:
         few = (n_observations <= plan.rank) & (fit.n_zeros < n_images)
-        report_left_out(fit.seen, few, plan.model.beside[0], everywhere.place_words[1])
+        report_left_out(fit.seen, few, plan.model.beside[0], everywhere.place_words)
         # What is zero in the images is background also where nobody has a weight.
         mean = np.where((n_observations == 0) & (fit.n_zeros > 0), 0.0, mean)
     mean = zero_only_outside(mean, n_observations, fit.n_zeros, everywhere)

@@ -23,6 +23,7 @@ from groupglm.plotting.forest_drawing import draw_forest
 from groupglm.plotting.place_values import one_number_an_image, read_place
 from groupglm.plotting.reading_terms import read_terms
 from groupglm.runtime.arguments import check_text, real_number
+from groupglm.runtime.naming import counted
 from groupglm.tabular.labels import align_arrays, row_labels
 from groupglm.tabular.levels import levels_of
 
@@ -181,7 +182,9 @@ def _rows(
         found = next((labels for labels in known if labels is not None), None)
     if len(v) != len(y):
         raise ArgumentError(
-            "variances", f"{len(v)} values, but effects has {len(y)}: one an image", verb="has"
+            "variances",
+            f"{counted(len(v), 'value')}, but effects has {len(y)}: one an image",
+            verb="has",
         )
     if (v < 0).any():
         worst = int(np.nanargmin(v))
