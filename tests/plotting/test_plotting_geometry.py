@@ -210,3 +210,18 @@ def test_a_cut_beside_zero_has_no_minus_sign() -> None:
     assert [Panel("x", mm).label for mm in (-0.4, 0.0, 0.4, -0.6)] == [
         "x = 0", "x = 0", "x = 0", "x = -1",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "title", ["t", "patients before the treatment", "change\nof all the groups"]
+)
+def test_a_title_ends_within_a_narrow_figure(title: str) -> None:
+    """Of one slice: the letters become smaller, and a short title keeps its size."""
+    image = nib.Nifti1Image(np.ones((6, 7, 5), np.float32), np.diag([20.0, 20.0, 20.0, 1.0]))
+    figure = plot_stat_map(image, bg_img=None, display_mode="z", cut_coords=[0.0], title=title)
+    written = next(text for text in figure.texts if text.get_text() == title)
+    FigureCanvasAgg(figure).draw()
+    box = written.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
+    assert (written.get_fontsize() == 13 * 0.7) is (title == "t") or written.get_fontsize() > 9

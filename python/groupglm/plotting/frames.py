@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
+from matplotlib.textpath import TextPath
 from matplotlib.transforms import Bbox
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ __all__ = [
 Box: TypeAlias = "tuple[float, float, float, float]"  # left, bottom, width, height
 
 _WIDE = 3.5  # inches; in a smaller frame the letters are smaller
+_SMALLEST_TITLE = 6.0  # points
+_LONGEST_MEASURED = 300  # letters of a line
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +115,10 @@ def add_bar_axes(frame: Frame, size: tuple[float, float], shrink: float) -> Axes
 def write_title(
     frame: Frame, text: str, ink: str, shrink: float, inches: tuple[float, float]
 ) -> Text:
-    """Write a title in the upper left corner of a frame."""
+    """Write a title in the upper left corner of a frame, in letters so small that it fits."""
     size = 13 * max(shrink, 0.7)
+    fitting = 72 * (inches[0] - 0.2) / max(_points_across(text, size), 1e-9)  # 72 points an inch
+    size = max(size * min(1.0, fitting), min(size, _SMALLEST_TITLE))
     left, bottom, width, height = frame.box
     x, y = 0.1 / inches[0], 1 - 0.12 * size / 13 / inches[1]
     if frame.axes is not None:
@@ -122,6 +128,14 @@ def write_title(
     return frame.figure.text(
         left + x * width, bottom + y * height, text, color=ink, va="top", size=size
     )
+
+
+def _points_across(text: str, size: float) -> float:
+    """Return the width of a text in points."""
+    lines = [line[:_LONGEST_MEASURED] for line in text.split("\n") if line.strip()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # letters that the font lacks are told when it is drawn
+        return max((TextPath((0, 0), own, size).get_extents().width for own in lines), default=0.0)
 
 
 def write_note(
