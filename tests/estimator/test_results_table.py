@@ -20,6 +20,7 @@ from groupglm import (
     non_parametric_inference,
 )
 from groupglm.errors import ArgumentError, GridMismatchError
+from groupglm.inference.random_fields.p_values import peak_p
 from groupglm.models.effect_sizes import at_places
 from reference.meshes import folded, surface_image
 from reference.surface_study import surface_study
@@ -125,6 +126,25 @@ def test_a_model_and_its_map_have_the_same_p_of_random_fields(model: Any) -> Non
     for name in names:
         ours, theirs = (own[name].replace("", np.nan).astype(float) for own in (of_model, of_map))
         np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+def test_places_without_a_statistic_do_not_count_in_random_fields(images: list[Any]) -> None:
+    holes = [own.get_fdata().copy() for own in images]
+    for number, values in enumerate(holes):
+        values[0, 0, 0] = np.nan if number else 1.0  # one image: no degree of freedom
+        values[6:, 0, 0] = np.nan if number < 3 else values[6:, 0, 0]
+    fit = SecondLevelModel(mask_img=MASK, missing="omit")
+    with pytest.warns(UserWarning, match="1 of 1716 voxels have no residual degrees"):
+        fit.fit([image(values) for values in holes], design_matrix=DESIGN)
+    for contrast in ("group", np.eye(2)):
+        found = get_results_table((fit, contrast), 3.0, correction="rft")
+        df = np.array([12.0] * (np.prod(SHAPE) - 7) + [9.0] * 6)
+        is_f = "F" in found
+        expected = peak_p(
+            found["Peak Stat"], "F" if is_f else "t", (2, df) if is_f else df, fit.smoothness_,
+            on_z_scale=True,
+        )  # fmt: skip
+        np.testing.assert_allclose(found["Peak p (FWE)"], expected, rtol=1e-9)
 
 
 def test_an_f_test_has_one_tail_and_no_effects(model: Any) -> None:

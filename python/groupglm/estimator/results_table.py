@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from groupglm.estimator.effect_maps import ContrastMaps
     from groupglm.inference.found_clusters import FoundClusters
     from groupglm.inference.random_fields.smoothness import Smoothness
+    from groupglm.models.contrast_result import ContrastResult
     from groupglm.spaces.images import ImageLike
 
 __all__ = ["get_results_table"]
@@ -273,10 +274,10 @@ def _of_model(
 ) -> TestedRow:
     """Return the z-scores of a contrast of a model, in the precision of its images."""
     result = maps.result
-    df = result.df
 
     def field() -> MapField:
         refuse_places_apart(maps.group.space)  # also of a smoothness that was given
+        df = _df_of_tests(result)
         return MapField(result.stat_type, df, smoothness or model.smoothness_)
 
     return TestedRow(
@@ -287,6 +288,14 @@ def _of_model(
         (result.stat_type, result.stat),
         field,
     )
+
+
+def _df_of_tests(result: ContrastResult) -> Any:
+    """Return the degrees of freedom of the places that have a statistic."""
+    numerator, residual = result.df if isinstance(result.df, tuple) else (None, result.df)
+    if isinstance(residual, np.ndarray):
+        residual = residual[~np.isnan(result.stat)]
+    return residual if numerator is None else (numerator, residual)
 
 
 def _threshold(given: Any, *, two_sided: bool) -> float | None:

@@ -191,11 +191,9 @@ class EffectSizes:
         )  # fmt: skip
         rank = float(self.result.df_numerator)
         is_t = self.result.stat_type == "t"
-        n = (
-            1.0 / np.square(self._unit)
-            if is_t
-            else np.asarray(self.fit.n_observations, dtype=np.float64)
-        )
+        n: Any = self.fit.n_observations
+        with np.errstate(divide="ignore"):
+            n = 1.0 / np.square(self._unit) if is_t else np.asarray(n, dtype=np.float64)
         own: Any = np.ascontiguousarray(scale**2 * n)
         if not isinstance(self.df, np.ndarray):
             # Without missing values the unit is the same everywhere but for rounding.

@@ -179,7 +179,7 @@ class Estimate:
     def facts(self, contrast: Contrast) -> dict[str, Any]:
         """Return the facts for the sidecars of a contrast's maps."""
         residual, numerator, is_own = self._degrees(contrast)
-        known = residual[~np.isnan(residual)]
+        known = residual[residual > 0]  # elsewhere there is no statistic
         degrees: dict[str, Any] = {"Residual": known.max().item() if known.size else 0}
         if residual.ndim:
             degrees["ResidualMinimum"] = known.min().item() if known.size else 0

@@ -52,7 +52,8 @@ def check_field(stat_type: FieldKind, df: Df) -> Df:
             "df",
             f"{numbers[-1]:g}",
             f"above {least:g}",
-            "random field theory needs more images: use permutation",
+            "random field theory needs more images: use permutation, or a mask of the places that "
+            "enough images have",
         )
     if wanted == 2 and not 0 < numbers[0] < math.inf:
         raise ArgumentError("df", f"{df!r}", "above 0 and finite", "the numerator is the rank")
