@@ -99,9 +99,16 @@ def test_a_hostile_sidecar_makes_no_further_cell(tmp_path: Path, results: Path) 
     facts = {
         "Values": "t", "Contrast": {"Name": "a\tb\nc", "Expression": ["x\ty"]}, "Smoothness": [1],
         "DegreesOfFreedom": {"Residual": "9\t9"}, "SoftwareVersions": 3,
+        "NumberOfSubjects": "12\t12",
     }  # fmt: skip
     (tmp_path / "a.json").write_text(json.dumps(facts))
     run_well("neurovault", path, *MODALITY, "--output", tmp_path / "vault.tsv")
     lines = (tmp_path / "vault.tsv").read_text().splitlines()
     assert len(lines) == 2
     assert len({line.count("\t") for line in lines}) == 1
+    table = pd.read_csv(tmp_path / "vault.tsv", sep="\t", dtype=str, keep_default_na=False)
+    assert table["number_of_subjects"].tolist() == table["statistic_parameters"].tolist() == ["n/a"]
+    (tmp_path / "a.json").write_text(json.dumps({**facts, "Values": {"t": 1}}))
+    refused = run("neurovault", path, *MODALITY, "--output", tmp_path / "other.tsv")
+    assert refused.exit_code == 1
+    assert "no sidecar a.json that tells what it holds" in refused.output

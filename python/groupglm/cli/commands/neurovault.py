@@ -12,6 +12,7 @@ from groupglm.cli.journal import Journal
 from groupglm.cli.options.common import as_json, overwrite
 from groupglm.cli.options.paths import FILE, TO_FILE
 from groupglm.cli.results.derived_files import Made
+from groupglm.runtime.json_facts import is_number, is_whole
 from groupglm.runtime.naming import counted
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _table(maps: tuple[Path, ...], modality: str) -> pd.DataFrame:
                 f"'{path}' is no volume, and NeuroVault takes NIfTI volumes; leave it out"
             )
         facts = read_json(sidecar(path))
-        if facts is None or "Values" not in facts:
+        if facts is None or not isinstance(facts.get("Values"), str):
             raise ValueError(
                 f"'{path}' has no sidecar {sidecar(path).name} that tells what it holds; give maps "
                 "that groupglm wrote, with their .json"
@@ -138,11 +139,12 @@ def _fields(path: Path, facts: dict[str, Any]) -> dict[str, Any]:
     is_thresholded = isinstance(facts.get("Correction"), dict) or "Threshold" in facts
     name = contrast.get("Name")
     kind = str(facts["Values"])
+    n_subjects = facts.get("NumberOfSubjects")
     return {
         "name": _line(path.name.split(".")[0] if name is None else f"{name}: {about}"),
         "map_type": _TYPES.get(kind, "other"),
         "analysis_level": "group",
-        "number_of_subjects": facts.get("NumberOfSubjects"),
+        "number_of_subjects": n_subjects if is_whole(n_subjects) else None,
         "statistic_parameters": _parameters(kind, facts.get("DegreesOfFreedom")),
         "smoothness_fwhm": _smoothness(facts.get("Smoothness")),
         "contrast_definition": _line(contrast.get("Expression")),
@@ -162,7 +164,7 @@ def _parameters(kind: str, degrees: Any) -> str | None:
         return None
     wanted = ("Residual",) if kind == "t" else ("Numerator", "Residual")
     numbers = [degrees.get(name) for name in wanted]
-    if not all(isinstance(own, int | float) for own in numbers):
+    if not all(map(is_number, numbers)):
         return None
     return ", ".join(f"{own:g}" for own in numbers)
 
@@ -175,6 +177,6 @@ def _smoothness(facts: Any) -> str | None:
     widths = parts[0].get("FWHM")
     if not isinstance(widths, list) or not widths:
         return None
-    if not all(isinstance(width, int | float) for width in widths):
+    if not all(map(is_number, widths)):
         return None
     return f"{sum(widths) / len(widths):.3g}"
