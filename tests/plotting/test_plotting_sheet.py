@@ -92,6 +92,16 @@ def test_a_percentage_is_one_threshold_for_all_maps(pair: tuple[Path, Path]) -> 
     assert _colour_at(second, 20, 20) is not None
 
 
+def test_a_map_of_which_nothing_is_drawn_is_told(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="^first: no value is beyond the threshold") as told:
+        draw_sheet(_asked(*pair, threshold=7.0))  # the second reaches 8
+    assert len(told) == 1
+    surfaces, first, _ = _surfaces(tmp_path)
+    asked = Asked(({"left": first},), ("low",), "surface", 5.0, surfaces=surfaces)
+    with pytest.warns(UserWarning, match="low: no value is beyond the threshold"):
+        draw_sheet(check_sheet(asked))
+
+
 def test_an_overlay_has_one_colour_for_each_map_and_one_for_both(pair: tuple[Path, Path]) -> None:
     for picture in ("slices", "glass"):
         cuts = (20.0,) if picture == "slices" else None

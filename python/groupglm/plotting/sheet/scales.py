@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import ListedColormap
 
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, warn_caller
 from groupglm.plotting.kind import kind_of
 from groupglm.plotting.limits import NOISE
 from groupglm.plotting.scale import Scale
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from groupglm.plotting.sheet.asked import Asked
 
-__all__ = ["overlay_codes", "overlay_note", "overlay_scale", "scales_of"]
+__all__ = ["overlay_codes", "overlay_note", "overlay_scale", "scales_of", "tell_of_empty"]
 
 
 def scales_of(
@@ -54,6 +54,16 @@ def scales_of(
     together = np.where(np.isnan(together), 0, together)
     shared = Scale.of(together, kinds[0].threshold, asked.vmax, dark=dark)
     return [replace(shared, one_tail=kind.one_tail) for kind in kinds], labels[0]
+
+
+def tell_of_empty(names: Sequence[str], shown: Sequence[bool]) -> None:
+    """Say of which maps nothing is drawn."""
+    for name, is_shown in zip(names, shown, strict=True):
+        if not is_shown:
+            warn_caller(
+                f"{name}: no value is beyond the threshold, so that nothing of it is drawn; give a "
+                "lower threshold, or take it that there is nothing to see"
+            )
 
 
 def overlay_codes(shown: Sequence[NDArray[Any]]) -> NDArray[np.float64]:

@@ -15,7 +15,13 @@ from groupglm.plotting.colors import LIGHT
 from groupglm.plotting.figure import Figure
 from groupglm.plotting.placing import place_rows
 from groupglm.plotting.sheet.composing import compose
-from groupglm.plotting.sheet.scales import overlay_codes, overlay_note, overlay_scale, scales_of
+from groupglm.plotting.sheet.scales import (
+    overlay_codes,
+    overlay_note,
+    overlay_scale,
+    scales_of,
+    tell_of_empty,
+)
 from groupglm.plotting.surface.opening import open_hemispheres, tell_of_others
 from groupglm.plotting.surface.scene import INCHES, Scene, Writing
 from groupglm.plotting.surface.shading import Shading
@@ -70,6 +76,16 @@ def draw(asked: Asked) -> Figure:
         np.nan_to_num(np.concatenate(own), nan=0.0, posinf=np.inf, neginf=-np.inf) for own in values
     ]
     scales, label = scales_of(asked, every, dark=False)
+    tell_of_empty(
+        asked.names,
+        [
+            any(
+                scale.shows(np.nan_to_num(part, posinf=np.inf, neginf=-np.inf)).any()
+                for part in own
+            )
+            for own, scale in zip(values, scales, strict=True)
+        ],
+    )
     scene = Scene(
         hemispheres, [shading.shades(one) for one in hemispheres], _names(asked), asked.dpi
     )

@@ -13,7 +13,13 @@ from groupglm.plotting.colors import DARK, LIGHT
 from groupglm.plotting.figure import Figure
 from groupglm.plotting.placing import place_rows
 from groupglm.plotting.sheet.composing import compose
-from groupglm.plotting.sheet.scales import overlay_codes, overlay_note, overlay_scale, scales_of
+from groupglm.plotting.sheet.scales import (
+    overlay_codes,
+    overlay_note,
+    overlay_scale,
+    scales_of,
+    tell_of_empty,
+)
 from groupglm.plotting.volume.behind import Shade, draw_behind, is_dark
 from groupglm.plotting.volume.glass import draw_brain
 from groupglm.plotting.volume.layout import Page
@@ -128,6 +134,7 @@ def draw(asked: Asked) -> Figure:
         Volume(np.where(scale.shows(own.data), own.data, 0), own.affine)
         for own, scale in zip(volumes, scales, strict=True)
     ]
+    tell_of_empty(asked.names, [bool(own.data.any()) for own in shown])
     bounds = drawn_bounds(mask, background)
     for own in volumes:  # on another grid, perhaps
         bounds = bounds.union(own.bounds())
