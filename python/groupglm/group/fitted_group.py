@@ -16,6 +16,7 @@ from groupglm.models.base import Weighs
 from groupglm.models.fit_maps import maps_by_group
 from groupglm.models.image_weights import image_weights
 from groupglm.models.results import ContrastResult
+from groupglm.models.robust_fit import RobustFit
 from groupglm.spaces.statistic import OUTPUTS, Statistic
 
 if TYPE_CHECKING:
@@ -300,7 +301,8 @@ class FittedGroup:
     def standardised_residuals(self) -> RowStream:
         """Yield the residuals of each image, times the root of its weight where it has one.
 
-        They are in proportion to standardised residuals; NaN where an image has no value.
+        Those of robust regression are times the weight, as they count in its coefficients. They
+        are in proportion to standardised residuals; NaN where an image has no value.
         """
         return self._residual_rows(weighted=True)
 
@@ -316,7 +318,10 @@ class FittedGroup:
         if not self.result.model.beside:
             with closing(self.image_rows()) as own:
                 for image, values in own:
-                    yield values - self._predict(image, beta)
+                    found = values - self._predict(image, beta)
+                    if weighted and isinstance(self.result, RobustFit):
+                        found = self.result.weighted_residuals(image, found)
+                    yield found
             return
         with closing(self.rows_of_images()) as images:
             for image, rows in images:

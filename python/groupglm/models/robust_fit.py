@@ -285,6 +285,35 @@ class RobustFit:
         """
         return self._ols.residuals(X, Y)
 
+    def weighted_residuals(self, image: int, residuals: Floats) -> Floats:
+        """Return the residuals of an image times its weights, as they count in the coefficients.
+
+        Weights follow from the scale of each place, with the leverage that the image has where all
+        images have a value.
+
+        Parameters
+        ----------
+        image : int
+            The number of the image.
+        residuals : array, shape (n_voxels,)
+            Its residuals.
+
+        Returns
+        -------
+        array, shape (n_voxels,)
+            NaN where it has no value.
+        """
+        design = self.X
+        leverage = min(float((design[image] @ np.linalg.pinv(design))[image]), _MOST_LEVERAGE)
+        limit = tuning_of(self.model) * np.sqrt(1.0 - leverage) * self.scale
+        sizes = np.abs(residuals)
+        # Zero where nearly all residuals are, so that any other counts nothing.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            u = np.where(sizes > 0, sizes / limit, 0.0)
+            if self.model.weights == "huber":
+                return residuals * np.minimum(1.0, 1.0 / np.maximum(u, 1.0))
+        return residuals * np.square(np.maximum(1.0 - np.square(u), 0.0))
+
     def maps(self) -> Mapping[str, Callable[[], Floats]]:
         """Return what computes each map of the fit itself, by name.
 
@@ -323,6 +352,9 @@ class RobustFit:
             A plain phrase, one with its sources, and the references.
         """
         return words_of_robust(self.model.weights, tuning_of(self.model))
+
+
+_MOST_LEVERAGE = 0.9999  # as in the core
 
 
 def tuning_of(model: RobustModel) -> float:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from groupglm.group.image_names import short_names
@@ -61,12 +62,17 @@ def data_section(group: FittedGroup, quality: DataQuality, wording: Wording) -> 
 
 def _measured(image: ImageQuality) -> list[str]:
     return [
-        f"{image.mean:.4g}",
-        f"{image.sd:.4g}",
+        _written(image.mean, ".4g"),
+        _written(image.sd, ".4g"),
         str(image.n_missing),
-        f"{image.correlation:.3f}",
-        f"{image.distance:.2f}",
+        _written(image.correlation, ".3f"),
+        _written(image.distance, ".2f"),
     ]
+
+
+def _written(value: float, form: str) -> str:
+    """Return a number as text; one of constant images, or of one place, may not be defined."""
+    return "n/a" if math.isnan(value) else format(value, form)
 
 
 def _finding(flagged: list[str], n_images: int) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,12 +40,12 @@ def effect_columns(
     """
     found = at_places(fit, contrast, places, confidence=_LEVEL, null_value=null_value)
     columns = {
-        "Effect": [statistic(value) for value in found["effect"]],
+        "Effect": [_written(value) for value in found["effect"]],
         f"{_LEVEL:.0%} interval": _intervals(found["effect_ci_low"], found["effect_ci_high"]),
     }
     if "cohen_d" not in found:
         return columns, _NOTE
-    columns["Cohen's d"] = [statistic(value) for value in found["cohen_d"]]
+    columns["Cohen's d"] = [_written(value) for value in found["cohen_d"]]
     columns[f"{_LEVEL:.0%} interval of d"] = _intervals(
         found["cohen_d_ci_low"], found["cohen_d_ci_high"]
     )
@@ -54,4 +55,12 @@ def effect_columns(
 
 def _intervals(low: object, high: object) -> list[str]:
     bounds = zip(np.asarray(low).tolist(), np.asarray(high).tolist(), strict=True)
-    return [f"{statistic(one)} to {statistic(other)}" for one, other in bounds]
+    return [
+        "n/a" if math.isnan(one) else f"{statistic(one)} to {statistic(other)}"
+        for one, other in bounds
+    ]
+
+
+def _written(value: float) -> str:
+    """Return an effect as text; where residuals are all zero, there is no d."""
+    return "n/a" if math.isnan(value) else statistic(value)

@@ -125,7 +125,7 @@ def clusters(finding: Finding) -> str:
     places = counted(n_places, *finding.space.place_words)
     if not finding.space.has_neighbours:
         return f"{places}{sign}"
-    return f"{number_of}, {n_places:,} {finding.space.place_words[1]}{sign}"
+    return f"{number_of}, {n_places:,} {finding.space.place_words[n_places != 1]}{sign}"
 
 
 def rank(finding: Finding, found: Peak) -> str:

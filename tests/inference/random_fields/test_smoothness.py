@@ -22,6 +22,7 @@ from groupglm.errors import ArgumentError
 from groupglm.inference.random_fields.edge_sums import EdgeSums
 from groupglm.inference.random_fields.estimation import expected_correlation
 from groupglm.inference.random_fields.images import smoothness_of_rows
+from groupglm.models.robust_fit import weights_of
 from groupglm.spaces.cells import lattice_of
 from groupglm.spaces.part import Part
 from groupglm.spaces.surface.hemisphere import HemisphereSpace
@@ -258,3 +259,29 @@ def test_impossible_input_is_refused() -> None:
     flat = np.repeat(np.random.default_rng(0).standard_normal(8), math.prod(SHAPE))
     with pytest.raises(ArgumentError, match="are equal"):
         groupglm.estimate_smoothness(images(flat.reshape(8, *SHAPE)), MASK)
+
+
+@pytest.mark.parametrize("weights", ["bisquare", "huber"])
+def test_an_image_that_a_robust_fit_does_not_count_does_not_smooth_the_noise(weights: Any) -> None:
+    rng = np.random.default_rng(2)
+    shape, n = (16, 16, 16), 20
+    fields = [gaussian_filter(rng.standard_normal(shape), 1.5) for _ in range(n)]
+    unit = np.std(fields)
+    values = [own / unit + 30.0 * (k == 3) for k, own in enumerate(fields)]
+    given = [Nifti1Image(own, np.eye(4)) for own in values]
+    mask = Nifti1Image(np.ones(shape, np.uint8), np.eye(4))
+    design = pd.DataFrame({"mean": np.ones(n)})
+    clean = groupglm.SecondLevelModel(mask).fit(given[:3] + given[4:], design_matrix=design[1:])
+    plain = groupglm.SecondLevelModel(mask).fit(given, design_matrix=design)
+    how = groupglm.Robust(weights=weights)
+    robust = groupglm.SecondLevelModel(mask, model=how).fit(given, design_matrix=design)
+    wanted = clean.smoothness_.fwhm_voxels
+    # The weights differ from place to place, which makes noise a little rougher.
+    np.testing.assert_allclose(robust.smoothness_.fwhm_voxels, wanted, rtol=0.1)
+    assert min(plain.smoothness_.fwhm_voxels) > 3 * max(wanted)
+    # Residuals times weights are those of the fit's own weights.
+    rows = np.stack([own.ravel() for own in values])
+    fit = groupglm.fit_robust(np.ones((n, 1)), rows, weights=weights)
+    own = rows - fit.predicted(None)
+    found = np.stack([fit.weighted_residuals(k, own[k]) for k in range(n)])
+    np.testing.assert_allclose(found, own * weights_of(fit, rows), rtol=1e-4, atol=1e-4)
