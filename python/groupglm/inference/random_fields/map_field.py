@@ -158,7 +158,7 @@ def _smoothness(given: Smoothness | None, facts: dict[str, Any], name: str) -> S
             "give "
             + either(
                 "smoothness=model.smoothness_, of the model that the map is of",
-                "a map of groupglm fit --correct rft:0.05, whose sidecar tells it",
+                "a map of groupglm fit with a correction by rft, whose sidecar tells it",
             ),
         )
     return found
