@@ -283,6 +283,7 @@ KINDS = {
     "order": "choice",
     "output_file": "other",
     "output_type": "choice",
+    "confidence_sets": "other",
     "permutations": "other",
     "plot_type": "choice",
     "position": "other",  # of images, with which it is tested

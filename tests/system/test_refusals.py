@@ -277,6 +277,8 @@ REFUSALS: list[tuple[str, Callable[[], Any]]] = [
     ("resume", lambda: permuted(resume="/dev/null")),
     # Reports, plots and files.
     ("permutations", lambda: report(permutations={"other": PermutationTest({"logp_max_t": Z}, 5)})),
+    ("confidence_sets", lambda: report(confidence_sets={"group": Z})),
+    ("cluster_forming_p", lambda: report(height_control="cluster-rft", cluster_forming_p=2)),
     ("height_control", lambda: report(height_control=["fpr", "fpr"], alpha=0.01)),
     ("position", lambda: plotting.plot_forest(
         IMAGES, IMAGES, DESIGN, "group", position=(99, 0, 0), model="fixed effects")),
