@@ -16,7 +16,7 @@ from groupglm.inference.arguments import one_place_a_part
 from groupglm.inference.random_fields.estimation import check_cells
 from groupglm.inference.random_fields.limits import peak_threshold, size_thresholds, turning_height
 from groupglm.inference.random_fields.smoothness import Smoothness
-from groupglm.messages import argument, either
+from groupglm.messages import arguments, either
 from groupglm.runtime.sidecars import read_json
 from groupglm.spaces.files import sidecar
 from groupglm.spaces.registry import kind_of
@@ -192,7 +192,7 @@ def rft_threshold(
             f"{stat_map.name}: random field theory's threshold, z = {used:.4g}, is above that of "
             f"Bonferroni's correction, {bonferroni:.4g}, because the noise is rough or the degrees "
             "of freedom are few; both control the same error: "
-            + argument("height_control", "bonferroni")
+            + arguments(alpha=f"{alpha:g}", height_control="'bonferroni'")
             + " has more power here"
         )
     return used
