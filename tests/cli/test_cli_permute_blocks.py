@@ -379,3 +379,28 @@ def test_blocks_that_mix_subjects_of_a_random_intercept(study: Path, tmp_path: P
     told = " ".join(result.output.split())
     assert "--exchangeability-blocks mix the images of several subjects" in told
     assert "--block-permutation whole" in told
+
+
+def test_a_derivative(raw: Path, tmp_path: Path) -> None:
+    """Of ``groupglm bids``: a column of participants.tsv, or a table; a file in no order is not."""
+    table = pd.read_csv(raw / "participants.tsv", sep="\t")
+    table["pair"] = [f"pair {k // 2}" for k in range(len(table))]
+    table.to_csv(tmp_path / "participants.tsv", sep="\t", index=False)
+    table[["participant_id", "pair"]].to_csv(tmp_path / "pairs.csv", index=False)
+    (tmp_path / "pairs.txt").write_text("1\n" * len(table))
+    common = [
+        "bids", raw / "derivatives" / "fitlins", tmp_path / "group", "--contrast", "facesGtHouses",
+        "--filter", "node=subjectLevel", "--participants", tmp_path / "participants.tsv",
+        "--formula", "~ age", "--second-level-contrast", "age", "--permute", "30", "--overwrite",
+    ]  # fmt: skip
+    found = []
+    for blocks in ("pair", tmp_path / "pairs.csv"):
+        run_well(*common, "--exchangeability-blocks", blocks)
+        (path,) = (tmp_path / "group").glob("*_stat-logp_desc-maxT_statmap.nii.gz")
+        found.append(values_of(path))
+    np.testing.assert_array_equal(*found)
+    run_well(*common)
+    assert (values_of(path) != found[0]).any()
+    refused = run(*common, "--exchangeability-blocks", tmp_path / "pairs.txt")
+    assert refused.exit_code == 1
+    assert "does not name subjects" in " ".join(refused.output.split())
