@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from groupglm.cli.options.giving import giving
 from groupglm.cli.options.paths import FILE, expand
 
 __all__ = ["BlockOptions", "block_options"]
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 _ENDINGS = (".tsv", ".csv", ".txt", ".mat", ".grp")
 """What ends so is a file, and not the name of a column."""
@@ -37,38 +36,33 @@ class _Blocks(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return text
 
 
-_OPTIONS = (
-    click.option(
-        _BLOCKS,
-        "--eb",
-        "exchangeability_blocks",
-        type=_Blocks(),
-        multiple=True,
-        help="Blocks in which maps may be exchanged, or that are exchanged as wholes: a column of "
-        "the tables with the label of each map's block, or a file as for PALM's -eb. Repeat it for "
-        "blocks within blocks, from the outermost.",
-    ),
-    click.option(
-        "--block-permutation",
-        type=click.Choice(("within", "whole")),
-        help="Exchange maps within their block, the default, or whole blocks of the same size, as "
-        "PALM's -within and -whole.",
-    ),
-    click.option(
-        "--sign-flip/--no-sign-flip",
-        "sign_flip",
-        default=None,
-        help="Flip signs, which assumes symmetric errors (PALM's -ise), or permute. By default "
-        "signs are flipped where the null hypothesis fixes the mean.",
-    ),
+block_options = giving(
+    (
+        click.option(
+            _BLOCKS,
+            "--eb",
+            "exchangeability_blocks",
+            type=_Blocks(),
+            multiple=True,
+            help="Blocks in which maps may be exchanged, or that are exchanged as wholes: a column of "
+            "the tables with the label of each map's block, or a file as for PALM's -eb. Repeat it for "
+            "blocks within blocks, from the outermost.",
+        ),
+        click.option(
+            "--block-permutation",
+            type=click.Choice(("within", "whole")),
+            help="Exchange maps within their block, the default, or whole blocks of the same size, as "
+            "PALM's -within and -whole.",
+        ),
+        click.option(
+            "--sign-flip/--no-sign-flip",
+            "sign_flip",
+            default=None,
+            help="Flip signs, which assumes symmetric errors (PALM's -ise), or permute. By default "
+            "signs are flipped where the null hypothesis fixes the mean.",
+        ),
+    )
 )
-
-
-def block_options(command: Command) -> Command:
-    """Add these options to a command."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
 
 
 @dataclass(frozen=True)
