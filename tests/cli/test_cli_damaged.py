@@ -56,6 +56,37 @@ def test_no_value_in_a_sidecar_is_an_error_of_ours(results: Path, tmp_path: Path
         path.write_text(good, encoding="utf-8")
 
 
+FURTHER: dict[str, dict[str, Any]] = {
+    "SmallVolume": {"Correction": {"HeightControl": "fdr", "Alpha": 0.05, "SmallVolume": 0}},
+    "Equivalence": {"Equivalence": {"Bounds": [-0.5, 0.5], "Units": "effect", "Alpha": 0.05}},
+    "ConfidenceSet": {
+        "ConfidenceSet": {
+            "Level": 0.5, "Units": "cohen_d", "Alpha": 0.05, "NumberOfBootstraps": 100, "Seed": 1,
+        },
+        "CriticalValue": 2.5, "NumberOfPlaces": 3, "NumberOfBoundaryPoints": 9,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FURTHER)
+def test_what_a_page_takes_from_sidecars_has_its_type(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+
+    def read(facts: dict[str, Any]) -> dict[str, Any] | None:
+        path.write_text(json.dumps({**facts, "SoftwareVersions": {"groupglm": "0.1"}}))
+        return read_json(path)
+
+    whole = FURTHER[kind]
+    assert read(whole) is not None
+    entries = [(key, inner) for key, own in whole.items() if isinstance(own, dict) for inner in own]
+    for key, inner in entries:
+        for odd in ([1], {"a": [1]}):
+            assert read({**whole, key: {**whole[key], inner: odd}}) is None
+    if kind == "SmallVolume":
+        for good in ([1, 2, 3, 4.5], {"Name": "mask.nii.gz", "Hash": "sha256:0"}):
+            assert read({"Correction": {**whole["Correction"], "SmallVolume": good}}) is not None
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[" * 100_000, "3", "null", "\x00", "{} {}", '{"a": NaN', "\ud800"],

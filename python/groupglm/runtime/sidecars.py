@@ -18,6 +18,7 @@ __all__ = ["content_facts", "describes", "has_content", "read_json"]
 _MAX_BYTES = 10_000_000  # far more than any sidecar has
 _COUNTS = ("NumberOfPermutations", "NumberAskedFor")
 _OBJECTS = ("Permutation", "Settings")
+_UNITS = ("effect", "cohen_d")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -76,6 +77,7 @@ def _is_sound(facts: dict[str, Any]) -> bool:
     if not isinstance(versions, dict) or "groupglm" not in versions:
         return True
     contrast, correction = facts.get("Contrast"), facts.get("Correction")
+    equivalence, sets = facts.get("Equivalence"), facts.get("ConfidenceSet")
     return (
         all(_is_count(facts[key], least=1) for key in _COUNTS if key in facts)
         and all(isinstance(facts[key], dict) for key in _OBJECTS if key in facts)
@@ -83,6 +85,9 @@ def _is_sound(facts: dict[str, Any]) -> bool:
         and _are_contrasts(facts.get("Contrasts", []))
         and _is_permutation(facts.get("Permutation", {}))
         and (not isinstance(correction, dict) or _is_correction(correction))
+        and _is_volume(facts.get("SmallVolume"))
+        and (not isinstance(equivalence, dict) or _is_equivalence(equivalence))
+        and (not isinstance(sets, dict) or _is_set(facts, sets))
     )
 
 
@@ -123,4 +128,33 @@ def _is_correction(facts: dict[str, Any]) -> bool:
         and is_number(facts.get("Alpha"))
         and isinstance(facts.get("TwoSided", True), bool)
         and _is_count(facts.get("ClusterThreshold", 0))
+        and _is_volume(facts.get("SmallVolume"))
+    )
+
+
+def _is_volume(found: Any) -> bool:
+    """Return whether a small volume is absent, a sphere of four numbers, or a file with a name."""
+    if isinstance(found, dict):
+        return isinstance(found.get("Name"), str)
+    return not found or (isinstance(found, list) and len(found) == 4 and all(map(is_number, found)))
+
+
+def _is_equivalence(facts: dict[str, Any]) -> bool:
+    bounds: Any = facts.get("Bounds")
+    alpha: Any = facts.get("Alpha")
+    if not isinstance(bounds, list) or len(bounds) != 2 or not all(map(is_number, bounds)):
+        return False
+    is_share = is_number(alpha) and 0 < alpha < 1
+    return bounds[0] < 0 < bounds[1] and facts.get("Units") in _UNITS and is_share
+
+
+def _is_set(facts: dict[str, Any], options: dict[str, Any]) -> bool:
+    """Return whether the facts of a map of confidence sets, and their options, have their types."""
+    numbers = (facts.get("CriticalValue"), options.get("Level"), options.get("Alpha"))
+    counts = [facts.get(name) for name in ("NumberOfPlaces", "NumberOfBoundaryPoints")]
+    counts += [options.get(name) for name in ("NumberOfBootstraps", "Seed")]
+    return (
+        all(map(is_number, numbers))
+        and all(map(_is_count, counts))
+        and options.get("Units") in _UNITS
     )

@@ -44,15 +44,15 @@ block_options = giving(
             "exchangeability_blocks",
             type=_Blocks(),
             multiple=True,
-            help="Blocks in which maps may be exchanged, or that are exchanged as wholes: a column of "
-            "the tables with the label of each map's block, or a file as for PALM's -eb. Repeat it for "
-            "blocks within blocks, from the outermost.",
+            help="Blocks in which maps may be exchanged, or that are exchanged as wholes: a column "
+            "of the tables with the label of each map's block, or a file as for PALM's -eb. Repeat "
+            "it for blocks within blocks, from the outermost.",
         ),
         click.option(
             "--block-permutation",
             type=click.Choice(("within", "whole")),
-            help="Exchange maps within their block, the default, or whole blocks of the same size, as "
-            "PALM's -within and -whole.",
+            help="Exchange maps within their block, the default, or whole blocks of the same size, "
+            "as PALM's -within and -whole.",
         ),
         click.option(
             "--sign-flip/--no-sign-flip",
