@@ -183,6 +183,7 @@ def test_the_same_option_is_the_same_in_all_commands() -> None:
     differing = {
         ("--correct", "threshold"),
         ("--mask", "threshold"),
+        ("--mask", "clusters"),
         ("--mask", "conjunction"),
         ("--mask", "ptfce"),
         ("--two-sided", "ptfce"),

@@ -54,5 +54,7 @@ def test_a_map_is_enhanced_and_thresholded(tmp_path: Path) -> None:
 
 
 def test_a_map_without_its_smoothness_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(click.ClickException, match=r"give .*map of groupglm fit --correct rft"):
+    with pytest.raises(
+        click.ClickException, match=r"give .*map of groupglm fit with a correction by rft"
+    ):
         run("ptfce", z_map(tmp_path), "--output", tmp_path / "enhanced.nii.gz")

@@ -237,7 +237,7 @@ def test_the_random_part_names_the_column_of_subjects(study: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--families", "family"), "Python, non_parametric_inference takes families"),
+        (("--families", "family"), "by --exchangeability-blocks, with --block-permutation whole"),
         (("--covariance", "sandwich", "--groups", "group"), "no permutation test with --groups"),
     ],
 )

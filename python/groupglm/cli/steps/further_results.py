@@ -63,9 +63,9 @@ def further_in_sidecars(sidecars: Iterable[Mapping[str, Any]]) -> FurtherResults
     families: dict[str, None] = {}
     has_bayes, bounds, volume = False, None, ""
     for facts in sidecars:
-        kind = facts.get("Values")
+        kind = str(facts.get("Values"))
         if kind in _FAMILIES:
-            families[_FAMILIES[str(kind)]] = None
+            families[_FAMILIES[kind]] = None
         has_bayes |= kind == OUTPUTS["log_bayes_factor"]
         own = facts.get("Equivalence")
         if isinstance(own, dict):
