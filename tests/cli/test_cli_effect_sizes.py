@@ -136,3 +136,13 @@ def test_the_methods_tell_what_is_in_the_files(tmp_path: Path) -> None:
     paragraph = html.unescape(page.read_text(encoding="utf-8"))
     assert "and Hedges' g with 95% intervals" in paragraph
     assert "against bounds of \N{MINUS SIGN}0.3 and 0.3 of Cohen's d" in paragraph
+
+
+def test_equivalence_that_no_contrast_defines_is_left_out(study: Path, tmp_path: Path) -> None:
+    result = run_fit(
+        study / "maps" / "sub-*_effect.nii.gz", "--participants", study / "participants.tsv",
+        "--formula", "~ C(group)", "--contrast", "both=group[T.patient]; intercept",
+        "--model", "robust", "--equivalence", "-0.3:0.3:d", "--output", tmp_path / "out",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "an F contrast has no equivalence" in result.output

@@ -69,12 +69,12 @@ class FurtherResults:
 
     def _effect_sizes(self, model: Model, stat_types: Collection[str]) -> tuple[str, list[str]]:
         families = [own for own in self.families if "t" in stat_types or own == "partial_r2"]
+        references = rules_of(model).references
         sources: list[str] = []
         named = []
         for family in families:
             if family == "ci":
                 continue
-            references = rules_of(model).references
             own = references.get(family.replace("partial_r2", "partial_r"), ())
             named.append(_WORDS[family])
             sources += own
@@ -97,7 +97,7 @@ class FurtherResults:
         own = listed([text for kind, text in priors.items() if kind in stat_types])
         return (
             f"We mapped Bayes factors of an effect against none, with {own} ({cited(sources)}).",
-            (sources),
+            sources,
         )
 
     def _equivalence(self, stat_types: Collection[str]) -> tuple[str, list[str]]:

@@ -44,11 +44,13 @@ def effect_paths(outputs: Outputs, contrast: Contrast, options: EffectOptions) -
 
 def check_effects(model: Model, contrasts: Sequence[Contrast], options: EffectOptions) -> None:
     """Refuse, before the long work, effect sizes that the model does not define."""
+    bounds = options.equivalence
     for contrast in contrasts:
         for name in options.outputs_of(contrast.stat_type):
             refuse_undefined(model, name)
-    if options.equivalence is not None and options.equivalence.units == "cohen_d":
-        refuse_units_of_d(model)
+        is_tested = options.tests_equivalence_of(contrast.stat_type)
+        if is_tested and bounds is not None and bounds.units == "cohen_d":
+            refuse_units_of_d(model)
 
 
 def write_effects(
