@@ -69,6 +69,17 @@ bool scatter_row(const py::array_t<Scalar, py::array::c_style>& row,
   return scatter(row.data(), places.data(), n, out, volume.size());
 }
 
+template <typename Scalar>
+bool narrow_row(const py::array_t<Scalar, py::array::c_style>& row,
+                py::array_t<float, py::array::c_style>& out) {
+  if (row.ndim() != 1 || out.ndim() != 1 || row.size() != out.size()) {
+    throw py::value_error("a row and what it is written to must be vectors of the same length");
+  }
+  float* to = out.mutable_data();
+  const py::gil_scoped_release unlocked;
+  return narrow(row.data(), row.size(), to);
+}
+
 }  // namespace
 
 void register_scatter(py::module_& module) {
@@ -82,6 +93,9 @@ void register_scatter(py::module_& module) {
   module.def("gather_rest_is_zero", &gather_all_but_zeros<double>, volume, runs, row);
   module.def("scatter", &scatter_row<float>, row, places, volume);
   module.def("scatter", &scatter_row<double>, row, places, volume);
+  const auto out = py::arg("out").noconvert();
+  module.def("narrow", &narrow_row<float>, row, out);
+  module.def("narrow", &narrow_row<double>, row, out);
 }
 
 }  // namespace groupglm

@@ -7,6 +7,7 @@
 #include <vector>
 
 using groupglm::gather;
+using groupglm::narrow;
 using groupglm::scatter;
 
 TEST_CASE_TEMPLATE("scatter puts values at their places and zero elsewhere", Scalar, float,
@@ -28,10 +29,13 @@ TEST_CASE("scatter says whether float holds all finite values") {
     places[static_cast<std::size_t>(i)] = i + i / 7;  // in runs of seven
   }
   std::vector<float> volume(2 * n);
+  std::vector<float> narrowed(n);
   const auto is_held = [&](double value, std::size_t place) {
     std::vector<double> row(n, 1.0);
     row[place] = value;
-    return scatter(row.data(), places.data(), n, volume.data(), 2 * n);
+    const bool held = scatter(row.data(), places.data(), n, volume.data(), 2 * n);
+    CHECK(narrow(row.data(), n, narrowed.data()) == held);
+    return held;
   };
   for (const std::size_t place : {0U, 1U, 1023U, 1024U, 1030U, 1031U, 2055U, 4999U}) {
     CAPTURE(place);
@@ -46,6 +50,17 @@ TEST_CASE("scatter says whether float holds all finite values") {
     }
     CHECK(is_held(std::numeric_limits<double>::quiet_NaN(), place));
   }
+}
+
+TEST_CASE_TEMPLATE("narrow puts every value at its own place", Scalar, float, double) {
+  constexpr Eigen::Index n = 2500;  // more than are looked at together
+  std::vector<Scalar> row(n);
+  for (Eigen::Index i = 0; i < n; ++i) row[static_cast<std::size_t>(i)] = Scalar(i) / Scalar(3);
+  std::vector<float> out(n + 1, 42.0F);
+  CHECK(narrow(row.data(), n, out.data()));
+  for (std::size_t i = 0; i < row.size(); ++i) CHECK(out[i] == static_cast<float>(row[i]));
+  CHECK(out.back() == 42.0F);
+  CHECK(narrow<Scalar>(nullptr, 0, nullptr));
 }
 
 TEST_CASE("scatter of nothing clears the volume") {

@@ -269,6 +269,39 @@ TEST_CASE("a result does not depend on its place in the array, nor on which outp
   StudentT(3.0).p_and_z(nullptr, 0, nullptr, nullptr);
 }
 
+TEST_CASE("a table that is kept is that of its own distribution") {
+  const std::vector<double> values{-7.5, -1.0, 0.0, 0.3, 2.5, 12.0};
+  const auto found = [&](const auto& distribution) {
+    std::vector<double> p(values.size());
+    std::vector<double> z(values.size());
+    distribution.p_and_z(values.data(), static_cast<std::ptrdiff_t>(values.size()), p.data(),
+                         z.data());
+    p.insert(p.end(), z.begin(), z.end());
+    return p;
+  };
+  // Twice, with more distributions in between than are kept; t and F have numbers in common.
+  const auto all = [&] {
+    std::vector<std::vector<double>> each;
+    for (int df = 3; df < 20; ++df) {
+      each.push_back(found(StudentT(df)));
+      each.push_back(found(StudentT(df)));
+      each.push_back(found(FisherF(df, 12.0)));
+      each.push_back(found(FisherF(12.0, df)));
+    }
+    return each;
+  };
+  const auto once = all();
+  const auto again = all();
+  for (std::size_t i = 0; i < once.size(); ++i) {
+    CAPTURE(i);
+    for (std::size_t k = 0; k < once[i].size(); ++k) {
+      CHECK((once[i][k] == again[i][k] || std::isnan(once[i][k])));
+    }
+    if (i % 4 == 1) CHECK(once[i] == once[i - 1]);
+    if (i >= 4 && i % 4 == 0) CHECK(once[i] != once[i - 4]);
+  }
+}
+
 TEST_CASE("limits and arguments that are no numbers") {
   for (const double df : {0.5, 1.0, 96.0}) {
     const StudentT student(df);

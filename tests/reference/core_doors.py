@@ -321,6 +321,7 @@ def calls() -> dict[str, Call]:
             _core.gather_rest_is_zero,
             [stat, np.array([[0, 3], [9, 2]]), np.zeros(5)],
         ),
+        "narrow": (_core.narrow, [np.ones(3), np.zeros(3, np.float32)]),
         "scatter": (_core.scatter, [np.ones(3), np.array([0, 2, 5]), np.zeros(9, np.float32)]),
         "smooth_volume": (_core.smooth_volume, [stat.copy(), (5, 7, 2), (1.0, 0.0, 2.0), THREADS]),
         "smooth_on_mesh": (_core.smooth_on_mesh, [maps.copy(), neighbours(), 3, THREADS]),

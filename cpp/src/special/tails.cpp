@@ -2,9 +2,13 @@
 #include "groupglm/special/tails.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
+#include <mutex>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "non_finite.hpp"
 #include "special/lane_functions.hpp"
@@ -31,6 +35,33 @@ void require_df(double df, const char* name) {
       std::string(name) + " is " + std::to_string(df) +
       "; degrees of freedom must be finite and above zero: check the number "
       "of images against the rank of the design matrix");
+}
+
+// Contrasts of one model have the same degrees of freedom, and on a surface or a table of regions
+// their values take no longer than fitting the table. So the last few tables are kept, of at most
+// 20 KB each. a and b: what tells one distribution from another.
+template <typename Fit>
+std::shared_ptr<const TailTable> recent_table(double a, double b, const Fit& fit) {
+  struct Kept {
+    double a = 0.0;
+    double b = 0.0;
+    std::shared_ptr<const TailTable> table;
+  };
+  static std::mutex mutex;
+  static std::array<Kept, 8> kept;
+  static std::size_t oldest = 0;
+  {
+    const std::scoped_lock lock(mutex);
+    for (const Kept& each : kept) {
+      if (each.table != nullptr && each.a == a && each.b == b) return each.table;
+    }
+  }
+  // Unlocked: threads fit tables of different degrees of freedom at the same time.
+  auto table = std::make_shared<const TailTable>(fit());
+  const std::scoped_lock lock(mutex);
+  kept[oldest] = {a, b, table};
+  oldest = (oldest + 1) % kept.size();
+  return table;
 }
 
 // sqrt(2 x) of a block, in a loop of its own: std::sqrt may set errno, and that branch would keep
@@ -121,9 +152,12 @@ StudentT::StudentT(double df, bool with_table) : df_(df) {
       detail::beta_peak(0.5, b) * std::sqrt(1.0 + df) * std::exp(b * std::log1p(1.0 / df));
   if (!with_table) return;
   const int n_pieces = df < 1.0 ? 0 : TailTable::pieces_within(std::sqrt(2.0 * kLogLargest * df));
-  table_ = std::make_shared<const TailTable>(n_pieces, [this](double root) {
-    const Tail tail = upper_tail(std::sqrt(df_ * std::expm1(root * root / df_)));
-    return detail::TableValue{tail.scaled, tail.z() / root};
+  // No F distribution has 0 as half of its degrees of freedom.
+  table_ = recent_table(0.0, df_, [&] {
+    return TailTable(n_pieces, [this](double root) {
+      const Tail tail = upper_tail(std::sqrt(df_ * std::expm1(root * root / df_)));
+      return detail::TableValue{tail.scaled, tail.z() / root};
+    });
   });
 }
 
@@ -219,20 +253,24 @@ FisherF::FisherF(double df_numerator, double df_denominator, bool with_table)
   require_df(df_denominator, "df_denominator");
   constant_ = detail::beta_peak(a_, b_);
   if (!with_table) return;
+  table_ = recent_table(a_, b_, [&] { return fitted_table(); });
+}
+
+TailTable FisherF::fitted_table() const {
   const bool tabulate = std::min(a_, b_) >= 0.5;
   const int n_upper = tabulate ? TailTable::pieces_within(signed_root(kLogLargest)) : 0;
   const int n_lower = tabulate ? TailTable::pieces_within(-signed_root(-kLogLargest)) : 0;
   // The search of each root starts where the last one ended, or at the mean when the side changes.
   double log_f = 0.0;
   double last_root = 0.0;
-  table_ = std::make_shared<const TailTable>(n_upper, n_lower, [&](double root) {
-    if (root * last_root < 0.0) log_f = 0.0;
-    last_root = root;
-    log_f = signed_root_inverse(root, log_f);
-    const Tails value = tails(std::exp(log_f));
-    return detail::TableValue{root < 0.0 ? value.lower : value.upper,
-                              value.z() - signed_root(log_f)};
-  });
+  return {n_upper, n_lower, [&](double root) {
+            if (root * last_root < 0.0) log_f = 0.0;
+            last_root = root;
+            log_f = signed_root_inverse(root, log_f);
+            const Tails value = tails(std::exp(log_f));
+            return detail::TableValue{root < 0.0 ? value.lower : value.upper,
+                                      value.z() - signed_root(log_f)};
+          }};
 }
 
 // E from two logarithms that are both small around f = 1, so that their sum loses little.

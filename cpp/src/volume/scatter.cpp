@@ -79,6 +79,17 @@ bool scatter(const Scalar* row, const std::int64_t* places, Eigen::Index n_place
 }
 
 template <typename Scalar>
+bool narrow(const Scalar* row, Eigen::Index n, float* out) {
+  bool is_held = true;
+  for (Eigen::Index first = 0; first < n; first += kLookedAt) {
+    const Eigen::Index count = std::min(kLookedAt, n - first);
+    is_held = is_held && float_holds(row + first, count);
+    for (Eigen::Index k = first; k < first + count; ++k) out[k] = static_cast<float>(row[k]);
+  }
+  return is_held;
+}
+
+template <typename Scalar>
 void gather(const Scalar* volume, const std::int64_t* runs, Eigen::Index n_runs, Scalar* row) {
   for (Eigen::Index r = 0; r < n_runs; ++r) {
     row = std::copy_n(volume + runs[2 * r], runs[2 * r + 1], row);
@@ -101,6 +112,9 @@ bool gather_rest_is_zero(const Scalar* volume, Eigen::Index n_volume, const std:
 template bool scatter<float>(const float*, const std::int64_t*, Eigen::Index, float*, Eigen::Index);
 template bool scatter<double>(const double*, const std::int64_t*, Eigen::Index, float*,
                               Eigen::Index);
+
+template bool narrow<float>(const float*, Eigen::Index, float*);
+template bool narrow<double>(const double*, Eigen::Index, float*);
 
 template void gather<float>(const float*, const std::int64_t*, Eigen::Index, float*);
 template void gather<double>(const double*, const std::int64_t*, Eigen::Index, double*);

@@ -26,6 +26,6 @@ def narrowed(row: NDArray[np.float64]) -> NDArray[np.float32] | NDArray[np.float
     (dtype('float32'), dtype('float64'))
     """
     single = np.empty(len(row), np.float32)
-    # The core's own rule, which images use too; here every value is put at its own place.
-    fits = _core.scatter(np.ascontiguousarray(row), np.arange(len(row)), single)
+    # The core's own rule, which images use too.
+    fits = _core.narrow(np.ascontiguousarray(row), single)
     return single if fits else row

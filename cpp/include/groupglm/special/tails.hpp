@@ -53,9 +53,9 @@ struct TailProbability {
   double z;
 };
 
-// Student's t distribution. The constructor fits the table, which costs as much as 1,000 values by
-// the exact route (2,000 for F): use `without_table` for fewer values of one df. Objects are
-// immutable, and threads may share them.
+// Student's t distribution. The constructor fits the table, unless it is one of the last few that
+// were fitted; that costs as much as 1,000 values by the exact route (2,000 for F): use
+// `without_table` for fewer values of one df. Objects are immutable, and threads may share them.
 class StudentT {
  public:
   // Throws std::invalid_argument unless df is finite and positive.
@@ -100,6 +100,7 @@ class FisherF {
   struct Tails;
   FisherF(double df_numerator, double df_denominator, bool with_table);
   Tails tails(double f) const;
+  detail::TailTable fitted_table() const;
   double exponent(double f) const;
   double signed_root(double log_f) const;
   double signed_root_inverse(double root, double log_f_start) const;

@@ -18,6 +18,10 @@ template <typename Scalar>
 bool scatter(const Scalar* row, const std::int64_t* places, Eigen::Index n_places, float* volume,
              Eigen::Index n_volume);
 
+/// Writes every value of a row (n) to the same place of `out` (n); returns what `scatter` does.
+template <typename Scalar>
+bool narrow(const Scalar* row, Eigen::Index n, float* out);
+
 /// Reads a row out of a volume, run after run. runs (n_runs, 2): the first place and the length of
 /// each run.
 ///

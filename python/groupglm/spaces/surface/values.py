@@ -26,14 +26,17 @@ def values_of_rows(
     Without a `dtype` they are float32, or float64 where a finite value would leave float32's range.
     Shapes: `rows` (..., n_values), `vertices` (n_values,); the result (..., n_vertices).
     """
-    places = np.arange(n_vertices) if vertices is None else vertices
-    found = np.zeros((*rows.shape[:-1], n_vertices), np.float32 if dtype is None else dtype)
+    shape = (*rows.shape[:-1], n_vertices)
     if dtype is not None or rows.dtype not in (np.float32, np.float64):
-        found[..., places] = rows
+        found = np.zeros(shape, np.float32 if dtype is None else dtype)
+        found[..., slice(None) if vertices is None else vertices] = rows
         return found
-    flat = found.reshape(-1, n_vertices)
+    single = np.empty(shape, np.float32)
     each = np.ascontiguousarray(rows).reshape(-1, rows.shape[-1])
     # The core's own rule of what float32 can hold, which volumes use too.
-    if all(_core.scatter(row, places, out) for row, out in zip(each, flat, strict=True)):
-        return found
+    if all(
+        _core.narrow(row, out) if vertices is None else _core.scatter(row, vertices, out)
+        for row, out in zip(each, single.reshape(-1, n_vertices), strict=True)
+    ):
+        return single
     return values_of_rows(rows, vertices, n_vertices, np.float64)

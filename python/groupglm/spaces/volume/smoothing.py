@@ -221,7 +221,7 @@ def _smooth_volume(
     _core.smooth_volume(values, source.grid.shape, sigma, 0)
     if values is out:
         return True
-    return _core.scatter(values, np.arange(out.size), out)
+    return _core.narrow(values, out)
 
 
 def _image_on(grid: Grid, data: NDArray[np.float32], header: Any) -> Nifti1Image:
