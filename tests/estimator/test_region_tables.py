@@ -149,6 +149,10 @@ def _nested(table: pd.DataFrame) -> pd.DataFrame:
     [
         (_nested, r"column 'region 1' .* 'missing\?' \(subject 'sub-30'\); write a number"),
         (lambda t: t.assign(sex="f"), "column 'sex' .* if 'sex' is no region, leave the column"),
+        (
+            lambda t: t.rename_axis("Measure:volume").reset_index(),
+            "column 'Measure:volume' .*; if 'Measure:volume' holds the subjects, call it 'partici",
+        ),
         (lambda t: t.astype(str), "'region 0' of second_level_input holds no numbers.*to_numeric"),
         (
             lambda t: t.assign(path="sub.nii.gz"),
@@ -190,7 +194,11 @@ def test_a_table_that_cannot_be_used(
         ({"target_affine": np.eye(4)}, "target_affine is given, but regions have no place"),
         ({"target_shape": (3, 3, 3)}, "target_shape is given, but regions have no place"),
         ({"smoothing_fwhm": 6.0}, "smoothing_fwhm is given, but regions have no neighbours"),
-        ({"mask_img": 3}, "the mask of a table of regions is a int; give a list of names"),
+        ({"mask_img": 3}, "the mask of regions is a int; give a list of names"),
+        (
+            {"mask_img": ["V9"]},
+            "mask_img has regions that the data have not: 'V9'; give names of re",
+        ),
         ({"mask_img": []}, "the mask is empty: no region is inside"),
     ],
 )

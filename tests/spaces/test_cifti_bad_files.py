@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from groupglm import SecondLevelModel, threshold_stats_img
+from groupglm import SecondLevelModel, non_parametric_inference, threshold_stats_img
 from groupglm.errors import GridMismatchError, ImageError
 from groupglm.spaces.cifti.opening import open_inputs, open_map
 from reference.cifti_files import (
@@ -279,6 +279,29 @@ def test_only_grayordinates_go_with_grayordinates(tmp_path: Path) -> None:
             call()
 
 
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize(
+    ("other", "called"),
+    [
+        (("lh.a.gii", "rh.a.gii"), "tuple"),
+        ({"left": "lh.a.gii"}, "dict"),
+        (pd.Series([1.0], ["V1"]), "Series"),
+        (None, "NoneType"),
+        (3.0, "float"),
+    ],
+)
+def test_items_of_other_kinds_are_named(tmp_path: Path, at: int, other: Any, called: str) -> None:
+    good = _good_files(tmp_path)
+    given: list[Any] = [good[at], other, good[1 - at]]
+    message = f"item 1 is an image of grayordinates, and item 2 is {called}; give files of one kind"
+    for call in (
+        lambda: SecondLevelModel().fit(given, design_matrix=pd.DataFrame({"one": np.ones(3)})),
+        lambda: non_parametric_inference(given, n_perm=9),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
+
+
 def test_an_image_in_memory_is_checked_too() -> None:
     cifti2: Any = nib.cifti2
     axis_of_voxels = cifti2.BrainModelAxis.from_mask(np.ones((2, 2, 2), bool), "other", np.eye(4))
@@ -307,6 +330,12 @@ def test_an_image_in_memory_is_checked_too() -> None:
             "holds connections between grayordinates",
         ),
         ("a.pconn.nii", cifti(xml(axis("0", "PARCELS"))), "holds connections of parcels"),
+        ("a.pdconn.nii", cifti(xml(axis("0", "PARCELS"))), "holds connections of parcels"),
+        (
+            "a.dpconn.nii",
+            cifti(xml(axis("0", "BRAIN_MODELS", volume() + surface()))),
+            "holds connections between grayordinates",
+        ),
         ("a.dscalar.nii.gz", b"\x1f\x8b" + bytes(600), "CIFTI files are not; unpack it by gunzip"),
         ("a.pscalar.nii", GOOD, r"holds maps of BRAIN_MODELS, .* ends in \.dscalar\.nii"),
     ],

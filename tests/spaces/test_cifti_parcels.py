@@ -100,6 +100,10 @@ def test_masks_are_names_or_images(files: list[Path], tmp_path: Path) -> None:
         assert (z != 0).tolist() == [False, True, False, True]
     with pytest.raises(ValueError, match="V9"):
         SecondLevelModel(["V9"]).fit(files, design_matrix=DESIGN)
+    with pytest.raises(
+        TypeError, match=r"'mask\.dscalar\.nii'; 'mask_img' must be an image of par"
+    ):
+        SecondLevelModel("mask.dscalar.nii").fit(files, design_matrix=DESIGN)
 
 
 @pytest.mark.filterwarnings("ignore:all 256 different sign flips of this design are used")

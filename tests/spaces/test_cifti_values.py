@@ -122,6 +122,9 @@ def test_rows_go_to_the_places_of_the_file(tmp_path: Path) -> None:
     assert space.describe_place(1) == "vertex 2, CORTEX_LEFT"
     assert space.describe_place(8) == "(86, -120, -70) mm, THALAMUS_LEFT"
     assert (
+        space.name_places(np.array([1, 2, 8])) == "vertices 2, 3 of CORTEX_LEFT; voxels (2, 3, 1)"
+    )
+    assert (
         space.describe_placement() == "9 grayordinates of CORTEX_LEFT, THALAMUS_LEFT, PUTAMEN_LEFT"
     )
     names = [(part.name, part.n_values, part.unit, part.tfce_powers) for part in space.parts]

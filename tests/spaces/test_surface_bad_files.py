@@ -405,8 +405,13 @@ def test_wrong_masks(tmp_path: Path) -> None:
         given = mask(left.astype("f4"), ones["right"] * (0 if "empty" in message else 1))
         with pytest.raises(ImageError, match=message):
             fit(files, mask_img=given)
-    with pytest.raises((TypeError, ValueError), match="mask_img"):
-        fit(files, mask_img=3)
+    volume = nib.Nifti1Image(np.ones((3, 3, 3)), np.eye(4))
+    for wrong_kind in (3, volume):
+        message = (
+            r"'mask_img' must be an image of surfaces \(a SurfaceImage, a pair \(left, right\)"
+        )
+        with pytest.raises(TypeError, match=message):
+            fit(files, mask_img=wrong_kind)
 
 
 def test_an_image_without_values_is_named(tmp_path: Path) -> None:

@@ -129,6 +129,21 @@ def test_freesurfer_pairs_by_lh_and_rh(tmp_path: Path) -> None:
         check(found, MEANS)
 
 
+def test_a_file_of_curvature_may_begin_with_its_subject(tmp_path: Path) -> None:
+    files = [
+        write_curvature(tmp_path / f"sub-{k:02}.{start}.thickness", VALUES[side][k])
+        for side, start in (("left", "lh"), ("right", "rh"))
+        for k in range(COUNT)
+    ]
+    check(means(files), MEANS)
+    labels = [f"sub-{k:02}" for k in reversed(range(COUNT))]
+    ranks = pd.DataFrame({"one": 1.0, "rank": np.arange(COUNT)[::-1] + 0.5}, index=labels)
+    slope = SecondLevelModel().fit(files, design_matrix=ranks)
+    found = arrays(slope.compute_contrast("rank", output_type="effect_size"))
+    wanted = np.polyfit(np.arange(COUNT), VALUES["right"].astype(float), 1)[0]
+    np.testing.assert_allclose(found["right"], wanted, rtol=1e-4, atol=1e-6)
+
+
 def test_hemispheres_pair_by_metadata_where_names_say_nothing(tmp_path: Path) -> None:
     files = [
         write_gifti(tmp_path / f"{side}{k}.gii", VALUES[side][k], structure=structure)

@@ -71,7 +71,8 @@ class Family:
 
     @property
     def _names(self) -> tuple[str, ...]:
-        values = ("scalar", "tseries", "label", "conn")
+        values = ["scalar", "tseries", "label", "conn"]
+        values += ["pconn"] if self.letter == "d" else ["dconn", "connseries", "connscalar"]
         packed = ("", ".gz")
         return tuple(f".{self.letter}{value}.nii{end}" for value in values for end in packed)
 
@@ -89,8 +90,10 @@ PARCELS = Family("PARCELS", "p", "an image of parcels")
 
 
 def path_of(given: Any) -> str | None:
-    """Return the name of an image's file; None if it has none."""
-    name = given if isinstance(given, str | os.PathLike) else given.get_filename()
+    """Return the name of an image's file; None if it has none, or is no such image."""
+    if isinstance(given, str | os.PathLike):
+        return os.fspath(given)
+    name = given.get_filename() if hasattr(given, "get_filename") else None
     return None if name is None else os.fspath(name)
 
 

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.errors import ArgumentTypeError, in_quotes
 from groupglm.spaces.cifti.kept import read_once
 from groupglm.spaces.cifti.masks import mask_values
 from groupglm.spaces.cifti.opening import PARCELS
 from groupglm.spaces.cifti.parcel_space import ParcelSpace
 from groupglm.spaces.table.masking import regions_inside
+from groupglm.tabular.region_tables import is_table_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +32,12 @@ def parcels_inside(space: ParcelSpace, mask: Any) -> NDArray[np.bool_]:
     """Return which parcels are inside a mask, an image of them or a list of names."""
     if PARCELS.holds(mask):
         return mask_values(space, mask, PARCELS)
+    if isinstance(mask, str | os.PathLike) and not is_table_file(mask):
+        raise ArgumentTypeError(
+            "mask_img",
+            in_quotes(os.fspath(mask)),
+            "an image of parcels (.pscalar.nii), as the data are, or a list of their names",
+        )
     return regions_inside(space.table, mask)
 
 

@@ -156,6 +156,16 @@ class CiftiSpace(CompositeSpace):
             words.replace(side, f", {structure}", 1) if side in words else f"{words}, {structure}"
         )
 
+    def name_places(self, places: NDArray[np.integer]) -> str:
+        """Name the first vertices of each structure, and the first voxels."""
+        words = {
+            name: space.name_places(own).removesuffix(f", {side_of(name)}")
+            for name, space, own in self._within(places)
+        }
+        return "; ".join(
+            own if name == VOXELS else f"{own} of {name.upper()}" for name, own in words.items()
+        )
+
     @property
     def _fill(self) -> float | None:
         """The value that replaces missing values before smoothing."""

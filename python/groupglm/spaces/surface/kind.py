@@ -168,7 +168,6 @@ def masking(
     geometry: Geometry = NO_GEOMETRY,
 ) -> SurfaceMasking:
     """Check the parameters of the estimator."""
-    del smoothing_overrides
     return SurfaceMasking.resolve(
         mask_img,
         target_affine,
@@ -176,6 +175,7 @@ def masking(
         smoothing_fwhm,
         zero_is_missing=zero_is_missing,
         geometry=geometry,
+        smoothing_overrides=smoothing_overrides,
     )
 
 

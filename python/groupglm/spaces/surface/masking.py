@@ -12,6 +12,7 @@ import numpy as np
 from groupglm.errors import ArgumentError, ArgumentTypeError, GridMismatchError, ImageError
 from groupglm.messages import argument
 from groupglm.spaces.geometry import Geometry
+from groupglm.spaces.masker_options import options_of, refuse_series
 from groupglm.spaces.surface.hemisphere import HemisphereSpace
 from groupglm.spaces.surface.kept import read_once
 from groupglm.spaces.surface.preparation import Preparation
@@ -67,8 +68,12 @@ class SurfaceMasking:
         *,
         zero_is_missing: bool,
         geometry: Geometry,
+        smoothing_overrides: bool = False,
     ) -> SurfaceMasking:
-        """Check the parameters of the estimator, or take the mask of a masker."""
+        """Check the parameters of the estimator, or use the mask and the smoothing of a masker.
+
+        With `smoothing_overrides`, the smoothing that is given comes before that of a masker.
+        """
         for name, given in (("target_affine", target_affine), ("target_shape", target_shape)):
             if given is not None:
                 raise ArgumentError.about(
@@ -78,8 +83,12 @@ class SurfaceMasking:
                     "leave it out; resample surfaces before, by mri_surf2surf or wb_command "
                     "-metric-resample",
                 )
-        fwhm = check_fwhm(smoothing_fwhm)
-        return cls(mask_of(mask_img), geometry, zero_is_missing, fwhm)
+        mask = mask_of(mask_img)
+        if _is_masker(mask_img):
+            given = {"smoothing_fwhm": smoothing_fwhm}
+            own = options_of(mask_img, given, smoothing_overrides=smoothing_overrides)
+            smoothing_fwhm = own["smoothing_fwhm"]
+        return cls(mask, geometry, zero_is_missing, check_fwhm(smoothing_fwhm))
 
     def everywhere(
         self,
@@ -196,10 +205,7 @@ def _same_coordinates(one: Any, other: Any) -> bool:
 
 def mask_of(mask_img: Any) -> Any:
     """Return the mask of a masker of surfaces; a mask itself is returned as it is."""
-    if mask_img is None or is_surface_image(mask_img):
-        return mask_img
-    is_masker = hasattr(mask_img, "mask_img_") or hasattr(mask_img, "mask_img")
-    if not is_masker:
+    if not _is_masker(mask_img):
         return mask_img
     if any(hasattr(mask_img, name) for name in ("labels_img", "maps_img")):
         raise ArgumentTypeError(
@@ -207,8 +213,14 @@ def mask_of(mask_img: Any) -> Any:
             f"a {type(mask_img).__name__}, which has a value for each region",
             "an image of a surface, files, or a masker of vertices",
         )
+    refuse_series(mask_img)
     fitted = getattr(mask_img, "mask_img_", None)
     return getattr(mask_img, "mask_img", None) if fitted is None else fitted
+
+
+def _is_masker(mask_img: Any) -> bool:
+    has_a_mask = hasattr(mask_img, "mask_img_") or hasattr(mask_img, "mask_img")
+    return has_a_mask and not is_surface_image(mask_img)
 
 
 def inside_mask(everywhere: SurfaceSpace, mask: Any) -> NDArray[np.bool_] | None:

@@ -46,8 +46,8 @@ def regions_inside(table: RegionNames, mask: Any) -> NDArray[np.bool_]:
         near = near_words(near_labels(unknown, table.names))
         raise ArgumentError.about(
             "mask_img",
-            f"mask_img has regions that the table has not: {listed([*map(repr, unknown)], 8)}",
-            f"give names of its columns{near}",
+            f"mask_img has regions that the data have not: {listed([*map(repr, unknown)], 8)}",
+            f"give names of regions of the data{near}",
         )
     if not names:
         raise ArgumentError.about("mask_img", "the mask is empty: no region is inside", _WANTED)
@@ -90,7 +90,7 @@ def _names_of_list(mask: Any) -> list[str]:
     is_list = isinstance(mask, list | tuple | pd.Series | pd.Index)
     if not is_list and not (isinstance(mask, np.ndarray) and mask.ndim == 1):
         raise ArgumentTypeError.about(
-            "mask_img", f"the mask of a table of regions is a {type(mask).__name__}", _WANTED
+            "mask_img", f"the mask of regions is a {type(mask).__name__}", _WANTED
         )
     names = list(map(str, mask))
     twice = [name for name, n in Counter(names).items() if n > 1]

@@ -185,12 +185,19 @@ def _refuse_words(
     words = [place for place in wrong if not _is_number_in_text(entries[place])]
     wrong = words or wrong  # in a file, the numbers of such a column are text too
     shown = listed([f"{entries[place]!r:.40} ({rows[place]})" for place in wrong], _SHOWN)
-    if len(wrong) == len(cells):
+    is_all = len(wrong) == len(cells)
+    # As in the tables that FreeSurfer makes of its volumes, whose first column names the subjects.
+    are_names = len(words) == len(entries) == len(set(map(str, entries)))
+    if is_all and all(_may_be_file(entries[place]) for place in wrong):
         remedy: str = (
             "a table of maps names its files in the column 'effects_map_path', beside "
             "'subject_label' and 'map_name'"
-            if all(_may_be_file(entries[place]) for place in wrong)
-            else f"if {name!r} is no region, leave the column out of the table (what is known of "
+        )
+    elif are_names and "(subject" not in rows[0]:
+        remedy = f"if {name!r} holds the subjects, call it 'participant_id'"
+    elif is_all:
+        remedy = (
+            f"if {name!r} is no region, leave the column out of the table (what is known of "
             "subjects belongs into "
             + either("design_matrix or confounds", "the table of participants")
             + "); numbers written as text are made numbers by pandas.to_numeric"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
+from groupglm.errors import ArgumentError, ArgumentTypeError
 from groupglm.messages import argument
+from groupglm.spaces.masker_options import refuse_series
 from groupglm.spaces.volume.images import image_of
 from groupglm.spaces.volume.reading.unread import unread_kind
 
@@ -21,14 +22,8 @@ if TYPE_CHECKING:
 
     from groupglm.spaces.volume.grid import Grid
 
-__all__ = ["SHARED", "fit_masker", "has_a_method", "mask_of", "options_of", "refuse_a_method"]
+__all__ = ["fit_masker", "has_a_method", "mask_of", "refuse_a_method"]
 
-SHARED = ("target_affine", "target_shape", "smoothing_fwhm")
-"""The options that a masker and a model both have, and that change numbers."""
-
-# What a masker for time series can do to its rows. Done to a row for each subject, it would remove
-# the effects between subjects.
-_SERIES = ("standardize", "detrend", "high_variance_confounds", "low_pass", "high_pass", "runs")
 # A masker with one of these gives a value for each region, not for each voxel.
 _REGIONS = ("labels_img", "maps_img", "seeds")
 # Options of the copy of a masker that finds a mask. It does not resample the mask, which is
@@ -36,40 +31,6 @@ _REGIONS = ("labels_img", "maps_img", "seeds")
 _NOT_TO_FIND_A_MASK = {
     "target_affine": None, "target_shape": None, "memory": None, "verbose": 0, "reports": False,
 }  # fmt: skip
-
-
-def options_of(
-    masker: object, given: dict[str, Any], *, smoothing_overrides: bool
-) -> dict[str, Any]:
-    """Return the options that apply, with a warning where a masker and its user differ.
-
-    Those of the masker, also where they are None. With `smoothing_overrides`, as for nilearn's
-    functions, a smoothing that both have is the user's, and what the user did not give is no
-    conflict.
-    """
-    own = {name: getattr(masker, name, None) for name in SHARED}
-    both_smooth = own["smoothing_fwhm"] is not None and given["smoothing_fwhm"] is not None
-    if smoothing_overrides and both_smooth:
-        warn_caller("Parameter 'smoothing_fwhm' of the masker overridden.")
-        own["smoothing_fwhm"] = given["smoothing_fwhm"]
-    conflicts = [
-        f"Parameter {name} :\n    Masker parameter {own[name]} - overriding estimator parameter "
-        f"{given[name]}"
-        for name in sorted(SHARED)
-        if not np.array_equal(_plain(own[name]), _plain(given[name]))
-        and not (smoothing_overrides and given[name] is None)
-    ]
-    if conflicts:
-        warn_caller(
-            "Overriding provided-default estimator parameters with provided masker parameters :\n"
-            + "\n".join(conflicts)
-        )
-    return own
-
-
-def _plain(value: Any) -> Any:
-    """Return a value that can be compared with arrays, in place of None."""
-    return "None" if value is None else np.asarray(value)
 
 
 def has_a_method(masker: object) -> bool:
@@ -107,23 +68,9 @@ def mask_of(masker: object) -> Any:
             "an image, a file name, a masker of voxels, or None",
             remedy if names_regions else "",
         )
-    _refuse_series(masker)
+    refuse_series(masker)
     fitted = getattr(masker, "mask_img_", None)
     return getattr(masker, "mask_img", None) if fitted is None else fitted
-
-
-def _refuse_series(masker: object) -> None:
-    wanted = {name: getattr(masker, name, None) for name in _SERIES}
-    active = [f"{name}={value!r}" for name, value in wanted.items() if value not in (None, False)]
-    if active:
-        raise ArgumentError.about(
-            "mask_img",
-            "the masker given as "
-            + argument("mask_img")
-            + f" has {', '.join(active)}, which would treat subjects as "
-            "the time points of a series",
-            "give a masker without it, or its mask image",
-        )
 
 
 def refuse_a_method(masker: object) -> None:

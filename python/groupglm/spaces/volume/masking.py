@@ -11,12 +11,11 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from groupglm.messages import arguments, either
+from groupglm.spaces.masker_options import options_of
 from groupglm.spaces.volume.foreign_maskers import (
-    SHARED,
     fit_masker,
     has_a_method,
     mask_of,
-    options_of,
 )
 from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.kept import KeptVolume, read_once
@@ -89,7 +88,11 @@ class VolumeMasking:
         if mask_img is None or isinstance(mask_img, str | os.PathLike | SpatialImage):
             return cls(mask_img, target_affine, target_shape, smoothing_fwhm, zero_is_missing)
         mask = mask_of(mask_img)
-        given = dict(zip(SHARED, (target_affine, target_shape, smoothing_fwhm), strict=True))
+        given = {
+            "target_affine": target_affine,
+            "target_shape": target_shape,
+            "smoothing_fwhm": smoothing_fwhm,
+        }
         own = options_of(mask_img, given, smoothing_overrides=smoothing_overrides)
         finder = mask_img if mask is None and has_a_method(mask_img) else None
         return cls(mask, **own, zero_is_missing=zero_is_missing, finder=finder)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +42,11 @@ _TYPES = {0: "uint8", 1: "int32", 3: "float32", 4: "int16", 10: "uint16"}
 _MOST_VERTICES = 2**25  # fsaverage has 163,842; a sphere divided ten times has 10.5 million
 _MOST_MAPS = 100_000
 _MOST_AFTER = 2**26  # bytes; some hundred tell of the scan
+_HEMISPHERE = re.compile(r"(?:^|[._])[lr]h\.")
 _NO_VALUES = {".annot": "an annotation", ".label": "a label", ".ctab": "a table of colours"}
-_OTHERS = (".nii", ".nii.gz", ".gii", ".mgh", ".mgz", ".img", ".hdr", ".tsv", ".csv", ".json")
+_OTHERS = (
+    ".nii", ".nii.gz", ".gii", ".gii.gz", ".mgh", ".mgz", ".img", ".hdr", ".tsv", ".csv", ".json",
+)  # fmt: skip
 
 
 def is_row_of_vertices(shape: tuple[int, ...]) -> bool:
@@ -51,9 +55,15 @@ def is_row_of_vertices(shape: tuple[int, ...]) -> bool:
 
 
 def is_curvature_name(name: str) -> bool:
-    """Return whether a file's name is one that FreeSurfer gives to values at vertices."""
+    """Return whether a file's name is one that FreeSurfer gives to values at vertices.
+
+    Examples
+    --------
+    >>> [is_curvature_name(x) for x in ("lh.thickness", "sub-01.rh.area", "lh.stack.mgh", "curv")]
+    [True, True, False, False]
+    """
     base = os.path.basename(name).lower()  # noqa: PTH119
-    return base.startswith(("lh.", "rh.")) and not base.endswith(_OTHERS)
+    return _HEMISPHERE.search(base) is not None and not base.endswith(_OTHERS)
 
 
 @dataclass(frozen=True)

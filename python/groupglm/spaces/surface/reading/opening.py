@@ -44,6 +44,7 @@ __all__ = [
     "open_several",
 ]
 
+_FORMS = "a SurfaceImage, a pair (left, right) of files, or a file of one hemisphere"
 _WANTED = (
     "a list of images of surfaces (SurfaceImages, pairs (left, right) of files, or files of one "
     "hemisphere)"
@@ -278,9 +279,9 @@ def _hemispheres(
         _check_sides(item, argument)
         return _of_sides(item, name, argument, labels=labels)
     if not _is_one_hemisphere(item):
+        wanted = f"an image of surfaces ({_FORMS})" if name == argument else _WANTED
         raise ArgumentTypeError.about(
-            argument,
-            again(argument) + f" must be {_WANTED}, but {name} is a {type(item).__name__}",
+            argument, again(argument) + f" must be {wanted}, but {name} is a {type(item).__name__}"
         )
     own = _open_hemisphere(item, name, labels=labels)
     side = _side_of(own)

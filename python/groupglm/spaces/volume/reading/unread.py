@@ -18,7 +18,7 @@ _TYPES = {
     "SurfaceMaps": "data of a surface",
 }
 _NAMES = (
-    (re.compile(r"\.[dp](scalar|tseries|label|conn)\.nii(\.gz)?$"), _GRAYORDINATES),
+    (re.compile(r"\.[dp](scalar|tseries|label|[dp]?conn|conns\w+)\.nii(\.gz)?$"), _GRAYORDINATES),
     (re.compile(r"\.gii(\.gz)?$"), "data of a surface (GIFTI)"),
 )
 _NOT_HERE = "a volume is wanted here, as the other images are; give images of one kind"
