@@ -9,6 +9,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 
 from reference.shell import basic, run, run_well, values_of
@@ -78,19 +79,27 @@ def test_a_constant_is_in_maps_sidecars_and_page(tested: Path, tmp_path: Path) -
     assert "age = 0.5" in (tested / "report.html").read_text()
 
 
-def test_a_constant_is_permuted_as_maps_without_it(study: Path, tmp_path: Path) -> None:
-    mean = ["--formula", "~ 1", "--mask", study / "mask.nii.gz"]
-    (tmp_path / "less").mkdir()
+@pytest.fixture(scope="module")
+def without(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The maps of the study less 1.5."""
+    folder = tmp_path_factory.mktemp("less")
     for path in (study / "maps").glob("sub-*_effect.nii.gz"):
         image: Any = nib.load(path)
         values = np.asarray(image.dataobj) - np.asarray(image.dataobj).dtype.type(1.5)
-        nib.save(nib.Nifti1Image(values, image.affine), tmp_path / "less" / path.name)
+        nib.save(nib.Nifti1Image(values, image.affine), folder / path.name)
+    return folder
+
+
+def test_a_constant_is_permuted_as_maps_without_it(
+    study: Path, without: Path, tmp_path: Path
+) -> None:
+    mean = ["--formula", "~ 1", "--mask", study / "mask.nii.gz"]
     run_well(
         *("permute", study / "maps" / "sub-*_effect.nii.gz", *mean, "--n-perm", "40"),
         *("--contrast", "c=intercept = 1.5", "--output", tmp_path / "constant"),
     )
     run_well(
-        *("permute", tmp_path / "less" / "*.nii.gz", *mean, "--n-perm", "40"),
+        *("permute", without / "*.nii.gz", *mean, "--n-perm", "40"),
         *("--contrast", "c=intercept", "--output", tmp_path / "zero"),
     )
     name = "contrast-c_stat-logp_desc-maxT_statmap"
@@ -102,3 +111,31 @@ def test_a_constant_is_permuted_as_maps_without_it(study: Path, tmp_path: Path) 
     facts = json.loads((tmp_path / "constant" / f"{name}.json").read_text())
     assert facts["Contrast"]["NullValue"] == 1.5
     assert facts["SignFlips"] is True
+    table, of_zero = (
+        pd.read_csv(tmp_path / folder / "contrast-c_desc-permutation_clusters.tsv", sep="\t")
+        for folder in ("constant", "zero")
+    )
+    assert len(table) > 1
+    # Of maps in float32; the tables have three decimals.
+    pd.testing.assert_frame_equal(table, of_zero, check_exact=False, rtol=0, atol=0.0011)
+
+
+def test_effect_sizes_of_a_constant_are_those_of_maps_without_it(
+    study: Path, without: Path, tmp_path: Path
+) -> None:
+    options = ["--formula", "~ 1", "--mask", study / "mask.nii.gz", "--bayes-factor"]
+    options += ["--effect-sizes", "cohen_d,partial_r", "--equivalence=-0.4:0.4:d"]
+    for maps, contrast, folder in (
+        (study / "maps" / "sub-*_effect.nii.gz", "c=intercept = 1.5", "constant"),
+        (without / "*.nii.gz", "c=intercept", "zero"),
+    ):
+        run_well("fit", maps, *options, "--contrast", contrast, "--output", tmp_path / folder)
+    kinds = ["t", "cohenD", "cohenDLow", "partialR", "logBF10", "p_desc-equivalence"]
+    for kind in [*kinds, "decision_desc-equivalence"]:
+        found, wanted = (
+            values_of(tmp_path / folder / f"contrast-c_stat-{kind}_statmap.nii.gz")
+            for folder in ("constant", "zero")
+        )
+        assert np.unique(found).size > 1
+        # Subtraction rounds float32 maps to 1e-7 of some 3 units, with a deviation of about 1.
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5, err_msg=kind)

@@ -452,3 +452,25 @@ def test_maps_are_smoothed_on_the_meshes_and_sidecars_tell_the_achieved_width(
         key: values(pair(folder / f"{name}.func.gii")).std() for key, folder in folders.items()
     }
     assert spread["smooth"] < 0.8 * spread["rough"]
+
+
+def test_extract_takes_a_mask_of_both_hemispheres(
+    study: SurfaceStudy, fitted: Path, tmp_path: Path
+) -> None:
+    half = fitted / "hemi-L_mask.func.gii"
+    output = tmp_path / "mask.tsv"
+    given = ["extract", study.directory / "sub-*_effect.func.gii", "--output", output]
+    run(*given, "--region", fitted / "mask.func.gii", "--n-jobs", "1")
+    rows = [line.split("\t") for line in output.read_text().splitlines()]
+    inside = values(study.mask) > 0
+    assert [row[1] for row in rows] == ["region", *["mask"] * 8]
+    expected = [values(files)[inside].mean() for files in study.paths]
+    np.testing.assert_allclose([float(row[2]) for row in rows[1:]], expected, rtol=1e-12)
+    refused = run(*given, "--region", half, "--overwrite", fails=True).output
+    assert "right" in refused
+
+
+def test_neurovault_says_that_it_takes_volumes(fitted: Path, tmp_path: Path) -> None:
+    whole = fitted / "contrast-patients_stat-t_statmap.func.gii"
+    given = ["neurovault", whole, "--modality", "fMRI-BOLD", "--output", tmp_path / "n.tsv"]
+    assert "is no volume" in " ".join(run(*given, fails=True).output.split())

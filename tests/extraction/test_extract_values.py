@@ -189,6 +189,33 @@ def test_discs_of_surfaces_are_geodesic() -> None:
         extract_values(maps, (900, 0, 0, 15.0), surfaces=surfaces)
 
 
+def test_a_sphere_beside_a_medial_wall_holds_voxels() -> None:
+    axes: Any = nib.cifti2
+    points, faces = folded(3, "left")
+    surface = {"left": surface_image(points, faces)}
+    points = points.astype(np.float32).astype(float)
+    wall = int(points[:, 0].argmax())  # the vertex nearest to the middle of the head
+    cortex = np.flatnonzero(np.linalg.norm(points - points[wall], axis=1) > 20)
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = points[wall] - (3, 3, 3) + 0.9  # of a voxel centre 0.6 mm away: not nearest
+    shape = (4, 4, 4)
+    places = axes.BrainModelAxis.from_surface(cortex, len(points), "CortexLeft")
+    places += axes.BrainModelAxis.from_mask(np.ones(shape), "ThalamusLeft", affine)
+    values = np.random.default_rng(1).normal(size=(3, len(places))).astype(np.float32)
+    maps = [nib.Cifti2Image(row[np.newaxis], (axes.ScalarAxis(["x"]), places)) for row in values]
+    voxels = np.indices(shape).reshape(3, -1).T @ affine[:3, :3] + affine[:3, 3]
+    inside = np.linalg.norm(voxels - points[wall], axis=1) <= 3
+    assert 3 < inside.sum() < 64
+    table = extract_values(maps, {"thalamus": (*points[wall], 3.0)}, surfaces=surface)
+    expected = [row[len(cortex) :][inside].mean(dtype=float) for row in values]
+    np.testing.assert_allclose(table["value"], expected, rtol=1e-12)
+    assert set(table["n_places"]) == {inside.sum()}
+    # Of a vertex in the row, it is the disc.
+    own = cortex[np.linalg.norm(points[cortex] - points[wall], axis=1).argmin()]
+    table = extract_values(maps, (*points[own], 1e-3), surfaces=surface)
+    np.testing.assert_array_equal(table["value"], values[:, np.searchsorted(cortex, own)])
+
+
 @pytest.mark.parametrize(
     ("regions", "message"),
     [

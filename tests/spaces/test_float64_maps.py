@@ -11,14 +11,17 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
 import groupglm
 from groupglm import SecondLevelModel, fit_ols, smooth_img
 from groupglm.cli import main
+from groupglm.spaces.registry import kind_of
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.space import VolumeSpace
+from reference.meshes import metric_image
 
 nib: Any = nibabel  # typed only in part
 non_parametric_inference: Any = groupglm.non_parametric_inference
@@ -195,3 +198,24 @@ def test_smoothed_images(unit: float) -> None:
     np.testing.assert_allclose(read(found) / unit, plain, rtol=1e-6, atol=1e-6)
     single = smooth_img(nib.Nifti1Image(unit * values[..., 0], AFFINE), 5.0)
     np.testing.assert_array_equal(read(single), read(found)[..., 0])
+
+
+def test_hemispheres_in_files(tmp_path: Path) -> None:
+    """Small p-values of a strong effect: GIFTI's own types hold none below 1e-38."""
+    rng = np.random.default_rng(2)
+    Y = 3 + rng.normal(scale=1e-3, size=(40, 2, 30)).astype(np.float32)
+    maps = [{"left": metric_image(left), "right": metric_image(right)} for left, right in Y]
+    model = SecondLevelModel().fit(maps, design_matrix=pd.DataFrame({"mean": np.ones(40)}))
+    image = model.compute_contrast("mean", output_type="p_value")
+    image.to_filename(tmp_path / "p.func.gii")
+    t = scipy.stats.ttest_1samp(Y.astype(np.float64), 0).statistic
+    wanted = np.asarray(scipy.stats.t.sf(t, 39))
+    assert 0 < wanted.max() < LEAST
+    for side, own in zip("LR", wanted, strict=True):
+        back: Any = nib.load(tmp_path / f"hemi-{side}_p.func.gii")
+        # scipy's tail has some 1e-11 of relative error that far out; t itself is to the power -40.
+        np.testing.assert_allclose(back.darrays[0].data, own, rtol=1e-6)
+    source, space = kind_of(image).open_map(tmp_path / "p.func.gii", "p")
+    row = np.empty(space.n_values)
+    space.read_stored(source, row)
+    np.testing.assert_allclose(row, wanted.ravel(), rtol=1e-6)

@@ -199,11 +199,15 @@ class CompositePlaces(Places):
         return found
 
     def ball(self, centre: Sequence[float], radius: float) -> tuple[NDArray[np.intp], float]:
-        """Return what the member of the nearest place finds: no ball reaches into another."""
+        """Return what the member of the nearest place finds: no ball reaches into another.
+
+        A member that has no place in the ball does not count: the vertices of a medial wall, which
+        is outside the mask, lie beside the voxels of other structures.
+        """
         found, nearest = np.zeros(0, np.intp), np.inf
         for _, space, own in self._stretches:
             places, distance = space.ball(centre, radius)
-            if distance < nearest:
+            if (not len(places), distance) < (not len(found), nearest):
                 found, nearest = places + int(own.start), distance
         return found, nearest
 

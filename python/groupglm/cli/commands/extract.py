@@ -12,14 +12,22 @@ import click
 from groupglm.cli.journal import Journal
 from groupglm.cli.options.atlases import AtlasChoice, atlas_options
 from groupglm.cli.options.common import as_json, n_jobs, overwrite
-from groupglm.cli.options.geometry import SidePair, geometry_options, mesh_facts, mesh_files
+from groupglm.cli.options.geometry import (
+    MASK,
+    SidePair,
+    geometry_options,
+    mesh_facts,
+    mesh_files,
+)
 from groupglm.cli.options.paths import FILE, TO_FILE
 from groupglm.cli.results.derived_files import Made
 from groupglm.cli.results.provenance import fingerprint, input_list_hash
 from groupglm.runtime.naming import counted
+from groupglm.spaces.map_files import whole_of
 
 if TYPE_CHECKING:
     from groupglm.cli.options.visits import VisitMaps
+    from groupglm.spaces.map_files import MapFiles
 
 __all__ = ["extract"]
 
@@ -59,7 +67,7 @@ class _NamedSphere(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     help="A sphere in mm, such as amygdala=-22,-4,-18,6; a disc on surfaces. Repeatable.",
 )  # fmt: skip
 @click.option(
-    "--region", "regions", type=FILE, multiple=True,
+    "--region", "regions", type=MASK, multiple=True,
     help="A mask of a region, which is called by the name of the file. Repeatable.",
 )  # fmt: skip
 @click.option(
@@ -81,7 +89,7 @@ def extract(
     *,
     maps: tuple[str, ...],
     spheres: tuple[tuple[str, tuple[float, ...]], ...],
-    regions: tuple[Path, ...],
+    regions: tuple[MapFiles, ...],
     statistic: Any,
     design_matrix: Path | None,
     subject_pattern: str | None,
@@ -118,7 +126,7 @@ def extract(
     if (chosen is None) == (not spheres and not regions):
         raise click.UsageError("Give regions: either --atlas, or --sphere and --region.")
     named: dict[str, Any] = dict(spheres)
-    named.update({_stem(path): path for path in regions})
+    named.update({_name_of(mask): mask.as_path for mask in regions})
     if len(named) < len(spheres) + len(regions):
         raise click.UsageError("Two regions have one name; name spheres by NAME=X,Y,Z,RADIUS.")
     if areas is not None:
@@ -131,14 +139,15 @@ def extract(
             "Maps": input_list_hash(found.files),
             "Statistic": statistic,
             "Spheres": {name: list(sphere) for name, sphere in spheres},
-            "Regions": [fingerprint(path) for path in regions],
+            "Regions": [fingerprint(mask) for mask in regions],
             "DesignMatrix": None if design_matrix is None else fingerprint(design_matrix),
             **({} if chosen is None else {"Atlas": chosen.facts()}),
             **mesh_facts(surfaces, areas),
         }
         made = Made(output, files[0].first, options)
         read = [path for own in files for path in own.paths]
-        read += [*regions, *mesh_files(surfaces, None), *filter(None, [design_matrix])]
+        read += [path for mask in regions for path in mask.paths]
+        read += [*mesh_files(surfaces, None), *filter(None, [design_matrix])]
         read += [] if chosen is None else chosen.files
         with made.claimed(suffixes=(".tsv",), read=read):
             said = made.found(overwrite=overwrite)
@@ -174,8 +183,10 @@ def _collected(
     return collect_maps(maps, pattern, map_name, output=output.parent, warn=journal.warn)
 
 
-def _stem(path: Path) -> str:
-    return path.name.partition(".")[0]
+def _name_of(mask: MapFiles) -> str:
+    """Return the name of a mask's file, or the common name of its files, without its ending."""
+    whole = whole_of(mask.first) if len(mask.paths) > 1 else None
+    return (whole or mask.first).name.partition(".")[0]
 
 
 def _facts(table: Any, statistic: str, n_maps: int) -> dict[str, Any]:

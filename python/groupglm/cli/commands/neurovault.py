@@ -10,7 +10,8 @@ import click
 
 from groupglm.cli.journal import Journal
 from groupglm.cli.options.common import as_json, overwrite
-from groupglm.cli.options.paths import FILE, TO_FILE
+from groupglm.cli.options.geometry import MAP
+from groupglm.cli.options.paths import TO_FILE
 from groupglm.cli.results.derived_files import Made
 from groupglm.runtime.json_facts import is_number, is_whole
 from groupglm.runtime.naming import counted
@@ -50,7 +51,7 @@ _COLUMNS = {
 
 
 @click.command(short_help="Tabulate what NeuroVault asks about maps.")
-@click.argument("maps", type=FILE, nargs=-1, required=True, metavar="MAP [MAP...]")
+@click.argument("maps", type=MAP, nargs=-1, required=True, metavar="MAP [MAP...]")
 @click.option(
     "--modality",
     type=click.Choice(_MODALITIES),

@@ -85,7 +85,7 @@ def write_effects(
     if options.equivalence is not None and "decision" in paths:
         bounds = options.equivalence
         tests = fitted.model.compute_equivalence(
-            contrast.weights,
+            contrast.tested,
             bounds=(bounds.low, bounds.high),
             units=bounds.units,
             alpha=bounds.alpha,
@@ -95,7 +95,7 @@ def write_effects(
             image = tests[name]
         else:
             image = fitted.model.compute_contrast(
-                contrast.weights, second_level_stat_type=contrast.stat_type, output_type=name
+                contrast.tested, second_level_stat_type=contrast.stat_type, output_type=name
             )
         name_contrast(image, contrast)
         outputs.write_image(image, path, {**own, **said[name]})

@@ -62,10 +62,13 @@ def write_permuted_table(
     from groupglm.inference.corrected_p.methods import PermutedMaxima
     from groupglm.inference.corrected_p.permuted import PermutedMaps
     from groupglm.inference.results_rows import Limits, TestedRow, find_results, public_rows
+    from groupglm.models.null_value import against
     from groupglm.spaces.narrowing import narrowed
 
     space = group.space
-    result = group.result.contrast(np.array(contrast.weights, dtype=np.float64))
+    fit = group.result
+    result = fit.contrast(np.array(contrast.weights, dtype=np.float64))
+    result = against(result, contrast.null_value, fit.n_threads)
     row = TestedRow(
         f"the map of {contrast.name}",
         space,

@@ -59,7 +59,8 @@ def _save_one(image: Any, side: str, path: Path) -> Path:
     if hasattr(image, "darrays") != as_gifti:
         values = _values(image)
         image = (gifti_image if as_gifti else mgh_image)(values, side, "", None)
-    data: bytes = image.to_bytes()
+    # Double, of what single cannot hold, is none of GIFTI's own types, but programs read it.
+    data: bytes = image.to_bytes(mode="force") if as_gifti else image.to_bytes()
     if name.endswith(".mgz"):
         data = gzip.compress(data, 6, mtime=0)  # equal maps make equal files
     return write_whole(path, data)
