@@ -289,7 +289,7 @@ def test_other_blocks_are_another_test(study: Path, tmp_path: Path) -> None:
         (
             ("--eb", "house", "--eb", "sibling"),
             1,
-            "1 in row 1 ('01') and 2 in row 3 ('03') of column 1",
+            "1 in the row of '01' and 2 in the row of '03' of column 1",
         ),
         (("--eb", "all", "--eb", "all2"), 1, "'all2', which is no column"),
         (
@@ -320,7 +320,7 @@ def test_refusals(study: Path, tmp_path: Path, more: tuple[str, ...], code: int,
         ("1\n" * 7 + "one\n", "line 8, has 'one' as number 1"),
         ("1 1\n" * 7 + "1 0\n", "'column 2' has '0' for 08"),
         ("1 1\n" * 7 + "1 1.5\n", "'column 2' has '1.5' for 08"),
-        ("1 1\n" * 7 + "2 1\n", "2 in row 8 ('08') of column 1"),
+        ("1 1\n" * 7 + "2 1\n", "2 in the row of '08' of column 1"),
         ("", "is empty; give a file with numbers"),
     ],
 )
@@ -379,6 +379,21 @@ def test_blocks_that_mix_subjects_of_a_random_intercept(study: Path, tmp_path: P
     told = " ".join(result.output.split())
     assert "--exchangeability-blocks mix the images of several subjects" in told
     assert "--block-permutation whole" in told
+
+
+def test_blocks_that_mix_subjects_of_least_squares(study: Path, tmp_path: Path) -> None:
+    common = [
+        "permute", *arguments(study, tmp_path / "out"), *tables(study), "--formula", "~ dose",
+        "--contrast", "dose", "--n-perm", "20", "--eb", "family",
+    ]  # fmt: skip
+    result = run(*common)
+    assert result.exit_code == 1
+    assert (
+        "--exchangeability-blocks mix the images of several subjects (those of '01' and '02', for "
+        "one), whose errors resemble each other"
+    ) in " ".join(result.output.split())
+    assert not (tmp_path / "out").exists()
+    run_well(*common, "--block-permutation", "whole")
 
 
 def test_a_derivative(raw: Path, tmp_path: Path) -> None:

@@ -106,6 +106,85 @@ def test_blocks_say_what_belongs_together(files: list[str]) -> None:
         )
 
 
+MIXED = np.repeat([0, 0, 1, 1, 1], 2)  # of the first two subjects, and of the other three
+TREES = np.column_stack([np.ones(10, int), 1 + np.repeat(np.arange(5), 2), 1 + np.arange(10)])
+APART = TREES * [-1, 1, 1]  # visits of a subject may be exchanged, subjects may not
+
+
+def rearrange(
+    given: Any, design: pd.DataFrame, blocks: Any, contrast: str = "visit", **options: Any
+) -> object:
+    return non_parametric_inference(
+        given, design_matrix=design, second_level_contrast=contrast, n_perm=19, random_state=0,
+        exchangeability_blocks=blocks, **options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("door", ["names", "series", "table", "design", "arrays"])
+def test_blocks_that_mix_images_of_subjects(
+    images: list[Any], files: list[str], door: str
+) -> None:
+    labelled = PLAIN.assign(subject_label=WHO)
+    calls: dict[str, tuple[Any, pd.DataFrame]] = {
+        "names": (files, PLAIN),
+        "series": (pd.Series(images, index=WHO), labelled),
+        "table": (table_of(files), labelled),
+        "design": (images, labelled),
+    }
+    message = (
+        r"exchangeability_blocks mix the images of several subjects \(those of '01' and '02', for "
+        r"one\), whose errors resemble each other; give blocks that hold all images of their "
+        r"subjects, with block_permutation='whole', or blocks of images of one subject each"
+    )
+    with pytest.raises(ValueError, match=message):
+        if door == "arrays":
+            tested = pd.Series(VISIT, index=pd.Index(WHO, name="subject_label"))
+            permuted_ols(tested, np.eye(10), n_perm=19, exchangeability_blocks=MIXED)
+        else:
+            rearrange(*calls[door], MIXED)
+
+
+@pytest.mark.filterwarnings("ignore:.*different permutations|.*different sign flips|n_perm=19")
+@pytest.mark.parametrize(
+    ("blocks", "options"),
+    [
+        (np.repeat(np.arange(5), 2), {}),
+        (APART, {}),
+        (TREES[:, :2], {"contrast": "age"}),  # whole subjects
+        (np.repeat(np.arange(5), 2), {"contrast": "age", "block_permutation": "whole"}),
+        (VISIT, {"block_permutation": "whole"}),  # a visit moves as a whole: no subject is torn
+        (np.repeat(np.arange(5), 2), {"contrast": "intercept", "block_permutation": "whole"}),
+    ],
+)
+def test_blocks_that_keep_subjects_apart(files: list[str], blocks: Any, options: Any) -> None:
+    ages = np.repeat([20.0, 31.0, 45.0, 38.0, 27.0], 2)
+    rearrange(files, PLAIN.assign(age=ages - ages.mean()), blocks, **options)
+
+
+@pytest.mark.filterwarnings("ignore:.*different permutations|n_perm=19")
+def test_columns_for_the_subjects_allow_any_blocks(files: list[str]) -> None:
+    rearrange(files, WITH_SUBJECTS, MIXED)
+
+
+def test_a_flip_takes_all_images_of_a_subject(files: list[str]) -> None:
+    message = r"flip some images of a subject, but not all \(of '01', for one\)"
+    with pytest.raises(ValueError, match=message):
+        rearrange(files, PLAIN, np.repeat(np.arange(5), 2), contrast="intercept")
+
+
+def test_images_that_keep_their_place_are_named(files: list[str]) -> None:
+    blocks = APART.copy()
+    blocks[4:6, 1] *= -1
+    with (
+        pytest.warns(UserWarning, match=r"2 of 10 images .* \('03' at '0', '03' at '1'\)"),
+        pytest.warns(UserWarning, match="all 16 different permutations"),
+    ):
+        rearrange(files, PLAIN, blocks)
+    blocks[5, 1] *= -1
+    with pytest.raises(ValueError, match="in the row of '03' at '0' and 3 in the row of '03' at"):
+        rearrange(files, PLAIN, blocks)
+
+
 def test_whose_images_are_must_be_known(images: list[Any], tmp_path: Path) -> None:
     """Without labels, or with an index that may name conditions, nothing is refused."""
     SecondLevelModel().fit(images, design_matrix=PLAIN)

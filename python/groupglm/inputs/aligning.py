@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from groupglm.design.confounds import confound_names, make_second_level_design_matrix
 from groupglm.design.matrix import LABEL, load_design_matrix
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, in_quotes
 from groupglm.inputs.visits import match_maps, without_visits
 from groupglm.messages import argument as named
 from groupglm.tabular.labels import label_key, labelled, match_rows, plain_label, row_labels
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["LABEL", "AlignedDesign", "align_design", "align_to_names"]
+__all__ = ["LABEL", "AlignedDesign", "align_design", "align_to_names", "image_names"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,11 @@ class AlignedDesign:
         """The subject of each row; None if it is not known."""
         return self.labels if self.are_subjects else None
 
+    @property
+    def image_names(self) -> list[str] | None:
+        """What messages call the image of each row; None if neither maps nor rows have labels."""
+        return None if self.labels is None else image_names(self.labels, self.visits)
+
     def align(self, values: Any, argument: str) -> Any:
         """Put one value a map, such as its exchangeability block, in the order of the rows."""
         import pandas as pd
@@ -90,6 +96,31 @@ class AlignedDesign:
             if list(found) == [wanted[place] for place in as_given]:
                 return self.given
         return match_rows(found, wanted, argument, may_have_more=True)
+
+
+def image_names(labels: Sequence[str], visits: Sequence[str] | None = None) -> list[str]:
+    """Return what messages call images: by label, by label and visit, or by row where they must.
+
+    Examples
+    --------
+    >>> image_names(["01", "02", "02"], ["a", "a", "b"])
+    ["'01'", "'02' at 'a'", "'02' at 'b'"]
+    >>> image_names(["01", "02", "02"])
+    ["'01'", "row 2 ('02')", "row 3 ('02')"]
+    """
+    counts = Counter(labels)
+    visited = None if visits is None else list(zip(labels, visits, strict=True))
+    if visited is not None and len(set(visited)) < len(visited):
+        visited = None
+    names = []
+    for place, label in enumerate(labels):
+        name = in_quotes(label)
+        if counts[label] > 1 and visited is not None:
+            name += f" at {in_quotes(visited[place][1])}"
+        elif counts[label] > 1:
+            name = f"row {place + 1} ({name})"
+        names.append(name)
+    return names
 
 
 def _plain(labels: Sequence[str]) -> list[str]:

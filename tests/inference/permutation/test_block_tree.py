@@ -306,7 +306,7 @@ def test_the_option_of_whole_blocks_is_refused_beside_a_table() -> None:
 def test_images_that_never_move_are_named() -> None:
     table = [*BOTH, [1, 4, 1]]
     with (
-        pytest.warns(UserWarning, match=r"1 of 7 images keep their place.*\(rows 7\)"),
+        pytest.warns(UserWarning, match=r"1 of 7 images keep their place.*\(row 7\)"),
         pytest.warns(UserWarning, match="all 48 different permutations"),
     ):
         permuted_ols(np.arange(7.0), np.eye(7), n_perm=99, exchangeability_blocks=table)

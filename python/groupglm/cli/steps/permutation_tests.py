@@ -24,6 +24,7 @@ from groupglm.cli.steps.permuted_table import (
     table_path,
     write_permuted_table,
 )
+from groupglm.errors import in_quotes
 from groupglm.inference.corrected_p.names import PREFIX
 from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import p_value
@@ -117,7 +118,12 @@ class Permutations:
             **self.blocks.arguments,
         )
         blocks = None if study.blocks is None else study.blocks.labels
-        return replace(options, exchangeability_blocks=blocks)
+        return replace(
+            options,
+            exchangeability_blocks=blocks,
+            subjects=study.subjects_of_maps,
+            image_names=[in_quotes(label) for label in study.maps],
+        )
 
 
 def run_permutations(

@@ -106,9 +106,14 @@ class Study:
     @property
     def subjects(self) -> list[str]:
         """The labels of the subjects, each once."""
+        return list(dict.fromkeys(self.subjects_of_maps))
+
+    @property
+    def subjects_of_maps(self) -> list[str]:
+        """The subject of each map."""
         if self.visits is None:
             return list(self.maps)
-        return list(dict.fromkeys(visit.subject for visit in self.visits.values()))
+        return [visit.subject for visit in self.visits.values()]
 
     @property
     def noun(self) -> str:

@@ -25,6 +25,7 @@ from groupglm.inference.permutation.cluster_families import ClusterFamily, clust
 from groupglm.inference.permutation.options import PermutationOptions, Scale, options_among
 from groupglm.inference.permutation.resuming import PermutationState, check_place
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
+from groupglm.inputs.aligning import image_names
 from groupglm.models.ols import fit_ols
 from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.paths import given_path
@@ -160,14 +161,14 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
     ------
     TypeError, ValueError
         If arguments do not fit, values are missing, the variable cannot be estimated, or no
-        permutation can test it.
+        permutation can test it. Also if an index called ``subject_label`` or ``participant_id`` has
+        a subject on several rows, and neither columns nor `exchangeability_blocks` tell the
+        subjects apart.
 
     Warns
     -----
     UserWarning
-        Among others: if voxels are zero in all images, if several columns are constant, and if an
-        index called ``subject_label`` or ``participant_id`` has a subject on
-        several rows, and neither columns nor `exchangeability_blocks` tell the subjects apart.
+        Among others: if voxels are zero in all images, and if several columns are constant.
 
     Notes
     -----
@@ -224,6 +225,8 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
         )
     previous = resumable(resume, tested.shape[1])
     source, subjects = ArraySource(data), subjects_of_arrays(rows)
+    names = None if subjects is None else image_names(subjects)
+    options = replace(options, subjects=subjects, image_names=names)
     results = []
     for column, state in zip(tested.T, previous, strict=True):
         X = design_of(column, confounds, with_constant)

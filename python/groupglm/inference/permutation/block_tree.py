@@ -25,10 +25,10 @@ _NAME = "exchangeability_blocks"
 _ROW = 2  # the first number of a row's shape; those of a block's are 0 and 1
 
 
-def block_numbers(blocks: Any, n: int) -> Integers:
+def block_numbers(blocks: Any, n: int, names: Sequence[str] | None = None) -> Integers:
     """Return the blocks as numbers: labels become numbers from 0, a table of levels stays.
 
-    Shapes: `blocks` (n,) or (n, n_levels); returns the same, but (n,) for one level.
+    `names` holds what messages call each row. Shapes: `blocks` (n,) or (n, n_levels); returns the same, but (n,) for one level.
     """
     if not is_table(blocks):
         return check_labels(blocks, n, _NAME)
@@ -42,7 +42,7 @@ def block_numbers(blocks: Any, n: int) -> Integers:
             f"({n},), or ({n}, n_levels) for blocks within blocks",
             verb="has",
         )
-    table, rows = np.empty(values.shape, dtype=np.int64), _rows(blocks, n)
+    table, rows = np.empty(values.shape, dtype=np.int64), _rows(blocks, n, names)
     for (row, level), value in np.ndenumerate(values):
         if not _is_number_of_block(value):
             raise ArgumentError(
@@ -57,8 +57,10 @@ def block_numbers(blocks: Any, n: int) -> Integers:
     return table
 
 
-def _rows(blocks: Any, n: int) -> list[str]:
-    """Return what each row is called in messages: its number, and the label of a data frame."""
+def _rows(blocks: Any, n: int, names: Sequence[str] | None) -> list[str]:
+    """Return what each row is called in messages: its image, or its number and label."""
+    if names is not None:
+        return [f"the row of {name}" for name in names]
     labels = blocks.index.tolist() if hasattr(blocks, "iloc") else [None] * n
     return [
         f"row {number}" + (f" ({in_quotes(label)})" if isinstance(label, str) else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -206,10 +206,11 @@ def make_exchange(
     *,
     flips: bool,
     kinds: Integers | None = None,
+    names: Sequence[str] | None = None,
 ) -> Exchange:
     """Make the exchange from the blocks and the kinds of the rows.
 
-    Shapes: `blocks` (n,) or (n, n_levels), `kinds` (n,).
+    `names` holds what messages call each row. Shapes: `blocks` (n,) or (n, n_levels), `kinds` (n,).
     """
     if block_permutation not in ("within", "whole"):
         raise ArgumentError("block_permutation", shown(block_permutation), "'within' or 'whole'")
@@ -219,7 +220,7 @@ def make_exchange(
             "block_permutation",
             argument("block_permutation", "whole") + " needs " + argument("exchangeability_blocks"),
         )
-    labels = np.zeros(n, dtype=np.int64) if blocks is None else block_numbers(blocks, n)
+    labels = np.zeros(n, dtype=np.int64) if blocks is None else block_numbers(blocks, n, names)
     if labels.ndim == 2:
         if block_permutation == "whole":
             raise ArgumentError.about(

@@ -135,7 +135,9 @@ def non_parametric_inference(
         The block of each image, by a label. Labels are in the order of the rows of the design
         matrix, or in a Series indexed by subject label, which is matched with the labels of maps
         and rows. Several columns of whole numbers, or a data frame of them, are blocks within
-        blocks (see Notes).
+        blocks (see Notes). If labels say that subjects have several images, blocks that mix images
+        of several subjects are refused: these images resemble each other, so that p would be too
+        small. Columns for the subjects in the design allow them.
     block_permutation : {"within", "whole"}, default="within"
         Whether to exchange images within a block, or whole blocks of the same size.
     variance_groups : array_like of labels, shape (n_images,), optional
@@ -357,6 +359,8 @@ def non_parametric_inference(
         options,
         exchangeability_blocks=rows.align(exchangeability_blocks, "exchangeability_blocks"),
         variance_groups=rows.align(variance_groups, "variance_groups"),
+        subjects=rows.subjects,
+        image_names=rows.image_names,
     )
     with renamed(contrast="second_level_contrast", mask_img="mask"):
         masking = kind_of_data(second_level_input).masking(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,6 +59,10 @@ class PermutationOptions:
     tail: Tail | None = None
     connectivity: Literal[6, 18, 26] = 6
     missing: Missing = "omit"
+    subjects: Sequence[str] | None = None
+    """The subject of each image, if it is known."""
+    image_names: Sequence[str] | None = None
+    """What messages call each image; by default its row."""
 
     @property
     def need_neighbours(self) -> bool:

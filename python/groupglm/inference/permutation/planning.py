@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.design.repeated_subjects import have_levels
 from groupglm.errors import ArgumentError, warn_caller
 from groupglm.inference.permutation.exchange import Exchange, Rearrangements, make_exchange
 from groupglm.inference.permutation.kernels import GroupedKernel, Kernel, make_ols_kernel
@@ -16,12 +17,15 @@ from groupglm.inference.permutation.rearranged_model import rearranged_model
 from groupglm.inference.permutation.repeated_kernel import make_repeated_kernel
 from groupglm.inference.permutation.subject_effects import subject_exchange
 from groupglm.inference.permutation.tolerances import NO_FREEDOM
+from groupglm.inference.permutation.torn_subjects import refuse_torn
 from groupglm.inference.permutation.voxelwise_kernel import make_voxelwise_kernel
 from groupglm.messages import argument
 from groupglm.runtime.naming import listed
 from groupglm.tabular.group_labels import check_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from groupglm.inference.permutation.missing_values import Presence
@@ -49,13 +53,28 @@ def choose_exchange(model: RearrangedModel, options: PermutationOptions) -> Exch
     """Choose permutations or sign flips; refuse rearrangements that do not change the effect.
 
     Errors of different variance are exchangeable only within their group. Their signs can be
-    flipped if the errors are symmetric (Winkler et al. 2014, section 2.5).
+    flipped if the errors are symmetric (Winkler et al. 2014, section 2.5). Images of one subject
+    belong together, unless the design gives their subjects levels of their own.
     """
-    parts, kinds = model.parts, None
     if model.is_repeated:
         return subject_exchange(
-            parts, model.effect_kind, model.subjects, options, bootstraps=model.is_bootstrapped
+            model.parts,
+            model.effect_kind,
+            model.settings["subjects"],
+            options,
+            bootstraps=model.is_bootstrapped,
         )
+    exchange = _exchange_of_independent(model, options)
+    labels = options.subjects
+    if options.exchangeability_blocks is not None and labels is not None:
+        if len(set(labels)) < len(labels) and not have_levels(labels, model.X):
+            refuse_torn(exchange, labels)
+    return exchange
+
+
+def _exchange_of_independent(model: RearrangedModel, options: PermutationOptions) -> Exchange:
+    """Choose the rearrangements of a model of independent images."""
+    parts, kinds = model.parts, None
     if model.groups is not None:
         kinds = check_labels(model.groups, parts.n_images, model.groups_argument)
 
@@ -66,6 +85,7 @@ def choose_exchange(model: RearrangedModel, options: PermutationOptions) -> Exch
             options.block_permutation,
             flips=flips,
             kinds=kinds,
+            names=options.image_names,
         )
 
     permutations = make(flips=False)
@@ -140,17 +160,21 @@ def check_exchange(
     choose_exchange(tested, options)
 
 
-def tell_of_fixed(exchange: Exchange) -> None:
-    """Warn of images that no permutation of a tree of blocks moves."""
+def tell_of_fixed(exchange: Exchange, names: Sequence[str] | None) -> None:
+    """Warn of images that no permutation of a tree of blocks moves.
+
+    `names` holds what each image is called; None: its row.
+    """
     if exchange.flips or exchange.manner != "nested":
         return
     fixed = np.flatnonzero(np.bincount(orbits := exchange.orbits())[orbits] == 1)
     if len(fixed):
+        own = [f"row {row + 1}" if names is None else names[row] for row in fixed.tolist()]
         warn_caller(
             argument("exchangeability_blocks")
             + f": {len(fixed)} of {exchange.n} images keep their place in "
             "every permutation, because no other block that may be exchanged has the shape of "
-            f"theirs (rows {listed([str(row + 1) for row in fixed.tolist()])}); leave them out, "
+            f"theirs ({listed(own)}); leave them out, "
             "or check the signs and numbers of their blocks"
         )
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,9 +10,13 @@ import numpy as np
 from groupglm import _core
 from groupglm.errors import ArgumentError
 from groupglm.inference.permutation.exchange import Exchange, make_exchange
+from groupglm.inference.permutation.torn_subjects import refuse_torn
 from groupglm.messages import argument, either
+from groupglm.models.subject_rows import numbered
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from groupglm.inference.permutation.options import PermutationOptions
@@ -101,7 +104,7 @@ def subject_degrees(
 def subject_exchange(
     parts: Partition,
     kind: Kind,
-    subjects: Integers,
+    labels: Sequence[str],
     options: PermutationOptions,
     *,
     bootstraps: bool,
@@ -112,9 +115,9 @@ def subject_exchange(
     by permutations of whole subjects of equal numbers of images, and a mean that the null
     hypothesis fixes by flips of whole subjects' signs. A wild bootstrap flips signs, too.
 
-    Shapes: `subjects` (n_images,).
+    `labels` holds the subject of each image.
     """
-    n = parts.n_images
+    n, subjects = parts.n_images, numbered(labels)
     if bootstraps and options.sign_flip is False:
         raise ArgumentError.about(
             "sign_flip",
@@ -129,7 +132,7 @@ def subject_exchange(
     blocks = options.exchangeability_blocks
     if blocks is not None:
         exchange = make_exchange(n, blocks, options.block_permutation, flips=flips)
-        _refuse_torn(exchange, subjects)
+        refuse_torn(exchange, labels)
         _refuse_constant(exchange, parts)
         return exchange
     if flips:
@@ -172,32 +175,3 @@ def _refuse_constant(exchange: Exchange, parts: Partition) -> None:
         + argument("sign_flip", True)
         + " if the errors of subjects are symmetric",
     )
-
-
-def _refuse_torn(exchange: Exchange, subjects: Integers) -> None:
-    """Refuse rearrangements that take images of one subject to several."""
-    order = np.arange(exchange.n)
-    torn = False
-    if exchange.flips:
-        unit = np.empty(exchange.n, dtype=np.int64)
-        for number, rows in enumerate(unit for units in exchange.groups for unit in units):
-            unit[rows] = number
-        torn = len(np.unique([subjects, unit], axis=1).T) > subjects.max() + 1
-    for units in () if exchange.flips else exchange.groups:
-        for one, other in itertools.pairwise(units):
-            moved = order.copy()
-            moved[one], moved[other] = other, one
-            pairs = np.unique([subjects, subjects[moved]], axis=1)
-            torn = torn or pairs.shape[1] > subjects.max() + 1
-    if torn:
-        raise ArgumentError.about(
-            "exchangeability_blocks",
-            argument("exchangeability_blocks")
-            + " "
-            + ("flip some images of a subject, but not all" if exchange.flips else "mix the images")
-            + (", whose" if exchange.flips else " of several subjects, whose")
-            + " errors resemble each other",
-            "give blocks that hold all images of their subjects, with "
-            + argument("block_permutation", "whole")
-            + ", or blocks of images of one subject each",
-        )

@@ -157,7 +157,7 @@ def permutation_test(
     """
     tested = rearranged_model(model, X, contrast, column_names, options)
     exchange = choose_exchange(tested, options)
-    tell_of_fixed(exchange)
+    tell_of_fixed(exchange, options.image_names)
     rows = source.load(options.n_threads)
     presence = _presence(tested, source, rows, statistic, df_residual, exchange)
     lacks = presence is not None and not presence.is_complete
