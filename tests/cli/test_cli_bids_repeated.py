@@ -200,7 +200,7 @@ def test_several_maps_of_one_visit(study: Path, tmp_path: Path) -> None:
     refused = run(*given(copied, tmp_path / "out", *more))
     assert refused.exit_code == 1
     told = " ".join(refused.output.split())
-    assert "1 visits have several effect maps, such as sub-01_ses-01_task-rest_" in told
+    assert "1 visit has several effect maps, such as sub-01_ses-01_task-rest_" in told
     assert "they differ in acq" in told
 
 

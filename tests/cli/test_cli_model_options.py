@@ -118,7 +118,7 @@ def test_files_that_cannot_be_variances(study: Path, tmp_path: Path) -> None:
         (study / "participants.tsv", "is a table; give paths or globs of maps"),
         (study / "mask.nii.gz", "--variances: no subject label is in"),
         ("", "--variances is empty; give paths, globs"),
-        (maps / "*_[vg]*.nii.gz", "--variances: 12 subject(s) have several maps"),
+        (maps / "*_[vg]*.nii.gz", "--variances: 12 subjects have several maps"),
     ):
         options = ("--variances", str(given), "--model", "fixed", "--dry-run")
         refused = run_fit(*basic(study, tmp_path / "out", *options))

@@ -77,7 +77,7 @@ def test_visits_in_folders_count_unless_all_maps_are_there(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        (["sub-01_a", "sub-01_b"], r"1 subject\(s\) have several maps, such as 01: .*name visits"),
+        (["sub-01_a", "sub-01_b"], r"1 subject has several maps, such as 01: .*name visits"),
         (["sub-01_ses-1_a", "sub-01_ses-1_b"], r"several maps of one visit, such as 01 at ses-1: "),
         (["sub-01_run-1", "sub-01_run-01"], "several maps of one visit, such as 01 at run-1"),
     ],
@@ -106,7 +106,7 @@ def test_a_table_of_maps_may_say_the_visits(tmp_path: Path) -> None:
     assert list(maps.files) == ["01_ses-1", "01_ses-2", "02_ses-1", "02_ses-2"]
     for name in ("session_id",):
         again = written(tmp_path, table.drop(columns=name))
-        with pytest.raises(ValueError, match=r"table of maps .*: 2 subject.s. have several maps"):
+        with pytest.raises(ValueError, match=r"table of maps .*: 2 subjects have several maps"):
             collect_maps([str(again)], None, None)
 
 

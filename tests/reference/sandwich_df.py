@@ -11,8 +11,8 @@ third. What the sources give in closed form is solved or differentiated here:
   1 / d_s over the subjects of both, divided by the sizes of A and B.
 - II takes each covariance of visits for such a mean. The expectations of v_kl v_ab, v_ka v_lb and
   v_kb v_la are then three equations in the unknown products of true covariances: they are solved.
-- III takes it for what it is with missing visits, p_kl sqrt(v_kk v_ll / (q_k q_l)) with p and q over
-  the subjects that have both visits: the delta method, with the gradient by differences.
+- III takes it for what it is with missing visits, p_kl sqrt(v_kk v_ll / (q_k q_l)) with p and q
+  over the subjects that have both visits: the delta method, with the gradient by differences.
 
 F of several rows: rows are whitened by the covariance V of the estimates, and degrees of freedom
 are those of a Wishart matrix with the same total variance of its entries.
@@ -61,7 +61,7 @@ def sizes(place: Place, part: set[Any]) -> tuple[int, int]:
 
 def shares_of_subjects(place: Place) -> dict[Any, float]:
     """d_s of each subject."""
-    found = {}
+    found: dict[Any, float] = {}
     for part in parts_of(place):
         n, p = sizes(place, part)
         found |= dict.fromkeys(part, 1 - p / n)

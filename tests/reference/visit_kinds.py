@@ -76,8 +76,11 @@ def _write(kind: str, folder: Path, subject: str, session: str, row: Any, *, bid
     if kind == "volumes":
         save(path, row.reshape(4, 3, 2))
         return path
-    axes = nib.cifti2.ScalarAxis(["effect"]), nib.cifti2.BrainModelAxis.from_surface(
-        np.arange(N_VALUES), N_VALUES, "CIFTI_STRUCTURE_CORTEX_LEFT"
+    axes = (
+        nib.cifti2.ScalarAxis(["effect"]),
+        nib.cifti2.BrainModelAxis.from_surface(
+            np.arange(N_VALUES), N_VALUES, "CIFTI_STRUCTURE_CORTEX_LEFT"
+        ),
     )
     nib.save(nib.Cifti2Image(row[None].astype("f4"), axes), path)
     return path

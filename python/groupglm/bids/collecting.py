@@ -17,7 +17,7 @@ from groupglm.errors import ArgumentError, ArgumentTypeError, in_quotes, shown, 
 from groupglm.inputs.beside import collected
 from groupglm.messages import Text, argument, arguments, either
 from groupglm.runtime.arguments import check_truth
-from groupglm.runtime.naming import listed
+from groupglm.runtime.naming import counted, listed
 from groupglm.runtime.paths import given_path
 from groupglm.spaces.files import endings, saved_endings
 from groupglm.spaces.map_files import MapFiles
@@ -287,10 +287,11 @@ def maps_of_visits(files: Sequence[NamedFile], *, allow_partial: bool = False) -
         maps = several[0]
         keys = {key for file in maps for key in file.entities}
         differing = sorted(key for key in keys if len({f.entities.get(key) for f in maps}) > 1)
+        names = [file.path.name if differing else str(file.path) for file in maps]
         raise ArgumentError.about(
             "derivatives",
-            f"{len(several)} visits have several effect maps, such as "
-            f"{listed([file.path.name for file in maps], _MAX_SHOWN)}",
+            f"{counted(len(several), 'visit')} {'has' if len(several) == 1 else 'have'} several "
+            f"effect maps, such as {listed(names, _MAX_SHOWN)}",
             f"they differ in {_names(differing)}. " + _how_to_choose(files, differing)
             if differing
             else "their names have the same entities: keep one of them",

@@ -60,12 +60,17 @@ def whole_maps(files: Sequence[NamedFile], *, allow_partial: bool = False) -> li
 
 
 def _joined(files: list[NamedFile]) -> list[NamedFile]:
-    by_side = {file.entities.get("hemi"): file for file in files}
-    if len(files) != 2 or set(by_side) != set(_SIDES):
-        return files  # one file, or several of a hemisphere, which are refused as several maps
-    left, right = (by_side[side] for side in _SIDES)
+    """Return the map of both hemispheres; several, which are refused as such, of several files."""
+    by_side = [[file for file in files if file.entities.get("hemi") == side] for side in _SIDES]
+    if not all(by_side):
+        return files
+    n = max(map(len, by_side))
+    return [_whole(*(own[min(place, len(own) - 1)] for own in by_side)) for place in range(n)]
+
+
+def _whole(left: NamedFile, right: NamedFile) -> NamedFile:
     entities = {key: value for key, value in left.entities.items() if key != "hemi"}
-    return [replace(left, entities=entities, more=(right.path,))]
+    return replace(left, entities=entities, more=(right.path,))
 
 
 def _halves(groups: Iterable[list[NamedFile]]) -> dict[str, list[NamedFile]]:

@@ -43,6 +43,8 @@ class AlignedDesign:
         The visit of each row, if the input says it.
     given : list of int, optional
         The number of each map among the maps as they were given; by default the same.
+    files : list, optional
+        The path of each map, None for a map without one, if the input says it.
     """
 
     frame: pd.DataFrame
@@ -52,6 +54,7 @@ class AlignedDesign:
     are_subjects: bool = True
     visits: list[str] | None = None
     given: list[int] | None = None
+    files: list[Any] | None = None
 
     @property
     def subjects(self) -> list[str] | None:

@@ -238,7 +238,9 @@ class ImageCohort:
         visits = row_visits if aligned.in_order else None
         if visits is not None and in_names is not None:
             refuse_other_visits(visits, in_names)
-        self._design = replace(aligned, are_subjects=known, visits=visits or in_names)
+        self._design = replace(
+            aligned, are_subjects=known, visits=visits or in_names, files=names or None
+        )
         if known and not may_repeat:
             refuse_repeated_subjects(self._design.labels, self._design.frame)
         self.first_design = self._design.frame
@@ -350,10 +352,10 @@ class TableCohort:
         for name in self._table.map_names:
             maps = self._table.select(name)
             labels = maps[LABEL].tolist()
-            visits = visits_in_table(maps)
-            visits = visits or visits_in_names(maps["effects_map_path"].tolist(), labels)
-            refuse_shared_files(labels, maps["effects_map_path"].tolist(), "second_level_input")
-            self._designs[name] = align_design(
+            paths = maps["effects_map_path"].tolist()
+            visits = visits_in_table(maps, labels) or visits_in_names(paths, labels)
+            refuse_shared_files(labels, paths, "second_level_input")
+            aligned = align_design(
                 design_matrix,
                 confounds,
                 labels,
@@ -362,6 +364,7 @@ class TableCohort:
                 visits=visits,
                 may_repeat=may_repeat,
             )
+            self._designs[name] = replace(aligned, files=paths)
             check_design_matrix(self._designs[name].frame, len(maps))
             if not may_repeat:
                 refuse_repeated_subjects(labels, self._designs[name].frame)

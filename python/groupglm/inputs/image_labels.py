@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, in_quotes
 from groupglm.messages import argument as named
 from groupglm.models.kinds import DEFAULT_MODEL
+from groupglm.models.subject_rows import refuse_same_visit
 from groupglm.models.variance_groups import HasGroups
 from groupglm.tabular.group_labels import label_texts
 from groupglm.tabular.labels import label_key
@@ -87,7 +89,8 @@ def with_labels_of(model: Model, rows: AlignedDesign) -> Model:
     Raises
     ------
     ArgumentError
-        If labels do not match the images, or contradict the subjects of the input.
+        If labels do not match the images, or contradict the subjects of the input, or if the input
+        says that a visit of a subject is there twice.
     """
     if isinstance(model, HasGroups):
         model = model.for_images(rows.align)
@@ -101,8 +104,36 @@ def with_labels_of(model: Model, rows: AlignedDesign) -> Model:
     if model.visits is None and getattr(model, "groups", None) is not None:
         found["visits"] = rows.visits
     own: Any = model
-    labelled: Model = replace(own, **found)
-    return labelled
+    labelled: Any = replace(own, **found)
+    if model.visits is None and labelled.subjects is not None:
+        subjects = label_texts(labelled.subjects, len(rows.frame), "subjects")
+        if rows.visits is not None:
+            refuse_same_visit(subjects, rows.visits)
+        _refuse_alike(subjects, rows)
+    result: Model = labelled
+    return result
+
+
+def _refuse_alike(subjects: Sequence[str], rows: AlignedDesign) -> None:
+    """Refuse two files of one name for a subject that have the same row of the design, too.
+
+    Folders may tell conditions apart, but the design then does so as well.
+    """
+    matrix = rows.frame.to_numpy()
+    seen: dict[tuple[Any, ...], int] = {}
+    for place, path in enumerate(rows.files or []):
+        if path is None:
+            continue
+        name = PurePath(str(path)).name
+        first = seen.setdefault((subjects[place], name, *matrix[place].tolist()), place)
+        if first != place:
+            raise ArgumentError.about(
+                "second_level_input",
+                f"images {first + 1} and {place + 1} of second_level_input have the same name, "
+                f"{in_quotes(name)}, are of the same subject, {in_quotes(subjects[place])}, and "
+                "have the same row of design_matrix, as if one visit were there twice",
+                "leave one of them out, or say by " + named("visits") + " which visits they are",
+            )
 
 
 def without_labels(model: Model) -> Model:

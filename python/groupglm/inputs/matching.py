@@ -15,7 +15,7 @@ from groupglm.design.formula.used_columns import name_left_out
 from groupglm.errors import ArgumentError, in_quotes
 from groupglm.inputs.time_limit import time_limit
 from groupglm.messages import argument
-from groupglm.runtime.naming import listed
+from groupglm.runtime.naming import counted, listed
 from groupglm.runtime.paths import given_path
 from groupglm.runtime.regular_files import check_file
 from groupglm.spaces.map_files import MapFiles
@@ -136,7 +136,8 @@ def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[s
         label, files = next(iter(sorted(several.items())))
         raise ArgumentError.about(
             "subject_pattern",
-            f"{len(several)} subject(s) have several maps, such as {label}: "
+            f"{counted(len(several), 'subject')} {'has' if len(several) == 1 else 'have'} several "
+            f"maps, such as {label}: "
             f"{listed([str(file) for file in files])}",
             "give one map a subject (a narrower glob), "
             "or a " + argument("subject_pattern") + " that tells them apart",

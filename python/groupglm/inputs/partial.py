@@ -126,7 +126,7 @@ def _told_apart(
     if len(set(zip(kinds, maps, strict=True))) == len(maps):
         return rows, maps
     if is_table:
-        map_visits = visits_in_table(given)
+        map_visits = visits_in_table(given, maps)
         map_visits = map_visits or visits_in_names(given["effects_map_path"].tolist(), maps)
     else:
         paths = [item if isinstance(item, str | PathLike) else None for item in given]

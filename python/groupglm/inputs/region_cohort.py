@@ -120,7 +120,7 @@ class RegionCohort:
                 None if frame is None else _plain_index(frame, labels),
                 _plain_column(confounds),
                 labels,
-                visits=visits_in_table(self._table),
+                visits=visits_in_table(self._table, labels),
                 may_repeat=may_repeat,
             )
             # As of files: labels of other arguments are matched without ``sub-``, too.

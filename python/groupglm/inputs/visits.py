@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from groupglm.errors import ArgumentError
 from groupglm.runtime.naming import listed
 from groupglm.tabular.labels import label_in_path, match_rows
-from groupglm.tabular.visit_columns import VISIT_LABELS, VISIT_WORDS
+from groupglm.tabular.visit_columns import RUN_WORDS, VISIT_LABELS, VISIT_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,10 +36,31 @@ def _plain(label: object) -> str:
     return unicodedata.normalize("NFC", str(label).strip()).removeprefix("ses-")
 
 
-def visits_in_table(table: pd.DataFrame) -> list[str] | None:
-    """Return the visit of each row of a table of maps; None without such a column."""
+def visits_in_table(table: pd.DataFrame, subjects: Sequence[str]) -> list[str] | None:
+    """Return the visit of each row of a table of maps; None without such a column.
+
+    A visit of which a subject has several maps has the run too, if the table has one.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"session_id": ["ses-a", "ses-a"], "run": [1, 2]})
+    >>> visits_in_table(table, ["01", "01"])
+    ['a run 1', 'a run 2']
+    """
+    found = _column(table, (*VISIT_LABELS, *VISIT_WORDS))
+    if found is None or len(set(zip(subjects, found, strict=True))) == len(found):
+        return found
+    runs = _column(table, RUN_WORDS)
+    if runs is None:
+        return found
+    return [f"{visit} run {run}" for visit, run in zip(found, runs, strict=True)]
+
+
+def _column(table: pd.DataFrame, wanted: Sequence[str]) -> list[str] | None:
+    """Return the labels in the first of some columns that a table has once, without gaps."""
     names = [str(name) for name in table.columns]
-    for name in (*VISIT_LABELS, *VISIT_WORDS):
+    for name in wanted:
         if names.count(name) == 1 and not table[name].isna().any():
             return [_plain(label) for label in table[name]]
     return None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-__all__ = ["SubjectRows", "numbered", "subject_rows"]
+__all__ = ["SubjectRows", "numbered", "refuse_same_visit", "subject_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ def subject_rows(
     if rows.groups is not None:
         _refuse_two(texts, rows.groups, "groups", "group", "groups")
     if rows.visits is not None:
-        _refuse_same_visit(texts, rows.visits)
+        refuse_same_visit(texts, rows.visits)
     return rows
 
 
@@ -162,7 +162,8 @@ def _refuse_two(
     )
 
 
-def _refuse_same_visit(subjects: Sequence[str], visits: Sequence[str]) -> None:
+def refuse_same_visit(subjects: Sequence[str], visits: Sequence[str]) -> None:
+    """Refuse two images of one visit of a subject."""
     counts = Counter(zip(subjects, visits, strict=True))
     twice = [key for key, count in counts.items() if count > 1]
     if not twice:

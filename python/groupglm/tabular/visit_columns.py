@@ -15,4 +15,4 @@ Of a design only if they hold text: numbers may be a regressor.
 """
 
 RUN_WORDS = ("run_id", "run")
-"""Columns of a table of regions that hold the run of each row."""
+"""Columns of a table of maps or regions that hold the run of each row."""

@@ -89,7 +89,9 @@ def collect_rows(path: Path, option: str, *, by_visit: bool = False) -> VisitMap
     subjects = [plain_label(label) for label in table.index]
     own = values.set_axis(subjects, axis=0).rename_axis(LABEL)
     rows: list[MapFiles] = [_RegionRow((path,), own.iloc[place]) for place in range(len(own))]
-    return maps_by_visit(rows, subjects, where, given=_visits(table), by_visit=by_visit)
+    return maps_by_visit(
+        rows, subjects, where, given=_visits(table), by_visit=by_visit, in_table=True
+    )
 
 
 def _visits(table: pd.DataFrame) -> list[tuple[str | None, str | None]]:

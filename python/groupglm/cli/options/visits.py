@@ -11,7 +11,7 @@ from typing import Any
 
 from groupglm.errors import ArgumentError
 from groupglm.messages import argument
-from groupglm.runtime.naming import listed
+from groupglm.runtime.naming import counted, listed
 from groupglm.spaces.map_files import MapFiles
 
 __all__ = ["RUNS", "SESSIONS", "Visit", "VisitMaps", "maps_by_visit", "plain_run", "plain_session"]
@@ -99,6 +99,7 @@ def maps_by_visit(
     *,
     given: Sequence[tuple[str | None, str | None]] | None = None,
     by_visit: bool = False,
+    in_table: bool = False,
 ) -> VisitMaps:
     """Find the visit of each map; refuse two maps of one visit of a subject.
 
@@ -114,6 +115,8 @@ def maps_by_visit(
         Session and run of each, as a table says; by default those of its name, or of its folders.
     by_visit : bool
         Whether labels name the visit also if each subject has one map.
+    in_table : bool
+        Whether the maps are rows of one table.
     """
     if given is None:
         paths = [files.first for files in maps]
@@ -130,7 +133,7 @@ def maps_by_visit(
         label = visit.label if by_visit else visit.subject
         found.setdefault(label, []).append(files)
         named[label] = visit
-    _refuse_same_visit(found, named, what)
+    _refuse_same_visit(found, named, what, in_table=in_table)
     return VisitMaps({label: own[0] for label, own in found.items()}, named, tuple(labels))
 
 
@@ -173,7 +176,11 @@ def plain_run(label: object) -> str:
 
 
 def _refuse_same_visit(
-    found: Mapping[str, list[MapFiles]], visits: Mapping[str, Visit], what: str
+    found: Mapping[str, list[MapFiles]],
+    visits: Mapping[str, Visit],
+    what: str,
+    *,
+    in_table: bool,
 ) -> None:
     several = {label: files for label, files in found.items() if len(files) > 1}
     if not several:
@@ -181,18 +188,23 @@ def _refuse_same_visit(
     label, files = next(iter(several.items()))
     shown = listed([str(file) for file in files], _SHOWN)
     subjects = {visits[label].subject for label in several}
-    remedy = (
-        "give one map a visit (a narrower glob), or a "
-        + argument("subject_pattern")
-        + " that tells them apart"
-    )
-    if not visits[label].name:
-        remedy = "name visits by ses- or run- in the names of files, " + remedy
+    rows = "row" if in_table else "map"
+    if in_table:
+        remedy = "give each row a visit of its own, by columns session_id and run"
+    else:
+        remedy = (
+            "give one map a visit (a narrower glob), or a "
+            + argument("subject_pattern")
+            + " that tells them apart"
+        )
+        if not visits[label].name:
+            remedy = "name visits by ses- or run- in the names of files, " + remedy
     of = f" at {visits[label].name}" if visits[label].name else ""
     raise ArgumentError.about(
         "subject_pattern",
         ("" if what == "MAPS" else f"{what}: ")
-        + f"{len(subjects)} subject(s) have several maps{' of one visit' if of else ''}, such as "
-        f"{visits[label].subject}{of}: {shown}",
+        + f"{counted(len(subjects), 'subject')} {'has' if len(subjects) == 1 else 'have'} several "
+        f"{rows}s{' of one visit' if of else ''}, such as {visits[label].subject}{of}"
+        + ("" if in_table else f": {shown}"),
         remedy,
     )

@@ -442,12 +442,12 @@ def _found(chosen: Mapping[str, NamedFile], study: Study) -> str:
 
     said = ", ".join(f"{key} {value}" for key, value in study.origin["FirstLevel"].items())
     n_variances = sum(variance_of(file) is not None for file in chosen.values())
-    unused = (
-        ""
-        if study.beside.variances
-        else (f", which {study.group_model.words() or 'ordinary least squares'} does not use")
-    )
-    have = f"{n_variances} have a variance map{unused}"
+    have = ""
+    if study.beside.variances:
+        have = f"; {n_variances} have a variance map"
+    elif n_variances:
+        model = study.group_model.words() or "ordinary least squares"
+        have = f"; {n_variances} have a variance map, which {model} does not use"
     several = "" if study.visits is None else f"{len(chosen)} visits of "
     n = len({file.entities["sub"] for file in chosen.values()})
-    return f"Effect maps of {several}{n} subjects ({said}); {have}."
+    return f"Effect maps of {several}{n} subjects ({said}){have}."

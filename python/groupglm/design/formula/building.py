@@ -18,7 +18,7 @@ import numpy as np
 from groupglm.design.collinearity import quote_names
 from groupglm.design.formula.code import columns_of, find_column
 from groupglm.design.formula.columns import design_of_terms
-from groupglm.design.formula.random_part import RandomPart
+from groupglm.design.formula.random_part import RandomPart, RandomPartError
 from groupglm.design.formula.terms import Factor, Formula, read_formula
 from groupglm.design.formula.used_columns import check_used, declared_categories
 from groupglm.design.origins import with_origins
@@ -255,9 +255,10 @@ def _shown(formula: str) -> str:
 
 
 def _invalid(formula: str, error: BaseException) -> ArgumentError:
-    return ArgumentError.about(
-        "formula",
-        f"formula {_shown(formula)} cannot be used: {' '.join(str(error).split())} Write it as "
-        "'~ age + C(group)', with backticks around a column whose name has other characters than "
-        "letters, digits and underscores.",
-    )
+    told = f"formula {_shown(formula)} cannot be used: {' '.join(str(error).split())}"
+    if not isinstance(error, RandomPartError):
+        told += (
+            " Write it as '~ age + C(group)', with backticks around a column whose name has other "
+            "characters than letters, digits and underscores."
+        )
+    return ArgumentError.about("formula", told)

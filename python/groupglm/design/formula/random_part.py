@@ -13,12 +13,23 @@ from dataclasses import dataclass
 
 from groupglm.design.formula.tokens import Token
 
-__all__ = ["FORMS", "RandomPart", "joined_parts", "parted_place", "read_random_part"]
+__all__ = [
+    "FORMS",
+    "RandomPart",
+    "RandomPartError",
+    "joined_parts",
+    "parted_place",
+    "read_random_part",
+]
 
 FORMS = "(1 | subject) or (1 | family/subject)"
 """The forms that are known, for messages."""
 
 _MAX_SHOWN = 40
+
+
+class RandomPartError(ValueError):
+    """A random part that is not supported, with what to write in its place."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,7 @@ def read_random_part(tokens: Sequence[Token]) -> RandomPart:
     effects, groups = tokens[:at], tokens[at + 1 :]
     shown = f"'({_text(tokens)})'"
     if groups and _is(groups[0], "|"):
-        raise ValueError(
+        raise RandomPartError(
             f"{shown} has '||', uncorrelated random effects, which are not supported; write {FORMS}"
             "."
         )
@@ -79,47 +90,47 @@ def read_random_part(tokens: Sequence[Token]) -> RandomPart:
     names = groups[::2]
     between = groups[1::2]
     if any(_is(token, "|") for token in groups):
-        raise ValueError(f"{shown} has several '|'; write {FORMS}.")
+        raise RandomPartError(f"{shown} has several '|'; write {FORMS}.")
     if any(_is(token, ":") for token in groups):
-        raise ValueError(
+        raise RandomPartError(
             f"{shown} groups by an interaction, which is not supported; subjects within families "
             "are (1 | family/subject)."
         )
     if any(token.kind == "code" for token in groups):
-        raise ValueError(
+        raise RandomPartError(
             f"{shown} groups by an expression; give the name of a column of the participants table."
         )
     is_nested = len(between) == len(names) - 1 and all(_is(token, "/") for token in between)
     if not (names and is_nested and all(token.kind == "name" for token in names)):
-        raise ValueError(f"{shown} is a random part that is not known; write {FORMS}.")
+        raise RandomPartError(f"{shown} is a random part that is not known; write {FORMS}.")
     if len(names) > 2:
-        raise ValueError(
+        raise RandomPartError(
             f"{shown} has {len(names)} levels of groups, more than two, which is not supported; "
             f"write {FORMS}."
         )
     found = RandomPart(names[-1].text, names[0].text if len(names) == 2 else None)
     if found.subject == found.family:
-        raise ValueError(f"{shown} names {found.subject!r} twice; write {FORMS}.")
+        raise RandomPartError(f"{shown} names {found.subject!r} twice; write {FORMS}.")
     return found
 
 
-def _of_effects(effects: Sequence[Token], shown: str) -> ValueError:
+def _of_effects(effects: Sequence[Token], shown: str) -> RandomPartError:
     """Return the refusal of what is left of the bar, if that is not 1."""
     names = [token.text for token in effects if token.kind in ("name", "code")]
     if not effects:
-        return ValueError(f"{shown} has nothing before '|'; write {FORMS}.")
+        return RandomPartError(f"{shown} has nothing before '|'; write {FORMS}.")
     if names:
         slopes = ", ".join(repr(name[:_MAX_SHOWN]) for name in names)
-        return ValueError(
+        return RandomPartError(
             f"{shown} has a random slope of {slopes}, which is not supported; write {FORMS}, a "
             "random intercept; if slopes may differ between subjects, the covariance 'sandwich' "
             "allows any covariance within a subject."
         )
     if any(token.text == "0" for token in effects):
-        return ValueError(
+        return RandomPartError(
             f"{shown} has no random intercept, so that there is no random effect; write {FORMS}."
         )
-    return ValueError(f"{shown} is a random part that is not known; write {FORMS}.")
+    return RandomPartError(f"{shown} is a random part that is not known; write {FORMS}.")
 
 
 def joined_parts(parts: Sequence[RandomPart]) -> RandomPart | None:
@@ -128,8 +139,8 @@ def joined_parts(parts: Sequence[RandomPart]) -> RandomPart | None:
         return parts[0] if parts else None
     first, second = parts[:2]
     if first == second:
-        raise ValueError(f"it has the random part {first} twice; write it once.")
-    raise ValueError(
+        raise RandomPartError(f"it has the random part {first} twice; write it once.")
+    raise RandomPartError(
         f"it has crossed random effects, {' + '.join(map(str, parts))[:200]}, which are not "
         f"supported; write one random part, {FORMS}."
     )

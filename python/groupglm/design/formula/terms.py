@@ -100,6 +100,7 @@ def read_formula(formula: str) -> Formula:
         )
     if not tokens:
         raise ValueError("it is empty; '~ 1' is the mean of all subjects.")
+    _refuse_open_parenthesis(tokens)
     return _Reader(tokens, len(formula)).read()
 
 
@@ -112,6 +113,17 @@ def _has_several_parts(tokens: list[Token]) -> bool:
             if token.text == "~" or (token.text == "|" and depth <= 0):
                 return True
     return False
+
+
+def _refuse_open_parenthesis(tokens: list[Token]) -> None:
+    opened: list[int] = []
+    for token in tokens:
+        if token.kind == "operator" and token.text == "(":
+            opened.append(token.place)
+        elif token.kind == "operator" and token.text == ")" and opened:
+            opened.pop()
+    if opened:
+        raise ValueError(f"the parenthesis at character {opened[-1]} is not closed; add ')'.")
 
 
 class _Reader:

@@ -28,7 +28,8 @@ _ROW = 2  # the first number of a row's shape; those of a block's are 0 and 1
 def block_numbers(blocks: Any, n: int, names: Sequence[str] | None = None) -> Integers:
     """Return the blocks as numbers: labels become numbers from 0, a table of levels stays.
 
-    `names` holds what messages call each row. Shapes: `blocks` (n,) or (n, n_levels); returns the same, but (n,) for one level.
+    `names` holds what messages call each row. Shapes: `blocks` (n,) or (n, n_levels); returns the
+    same, but (n,) for one level.
     """
     if not is_table(blocks):
         return check_labels(blocks, n, _NAME)

@@ -66,9 +66,9 @@ def choose_exchange(model: RearrangedModel, options: PermutationOptions) -> Exch
         )
     exchange = _exchange_of_independent(model, options)
     labels = options.subjects
-    if options.exchangeability_blocks is not None and labels is not None:
-        if len(set(labels)) < len(labels) and not have_levels(labels, model.X):
-            refuse_torn(exchange, labels)
+    has_blocks = options.exchangeability_blocks is not None
+    if has_blocks and labels is not None and not have_levels(labels, model.X):
+        refuse_torn(exchange, labels)
     return exchange
 
 

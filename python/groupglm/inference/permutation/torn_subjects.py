@@ -68,8 +68,8 @@ def _flipped_apart(exchange: Exchange, subjects: Integers) -> list[int]:
     for number, rows in enumerate(unit for units in exchange.groups for unit in units):
         unit[rows] = number
     own, _ = np.unique([subjects, unit], axis=1)
-    counts = np.bincount(own)
-    return np.flatnonzero(counts > 1)[:1].tolist()
+    torn = np.flatnonzero(np.bincount(own) > 1)
+    return [int(torn[0])] if len(torn) else []
 
 
 def _mixed(exchange: Exchange, subjects: Integers) -> list[int]:
