@@ -29,8 +29,9 @@ __all__ = ["SECTION", "Vertices", "meshes_payload"]
 SECTION = {
     "section": "surface/viewer.html.j2",
     "programs": ["surface/hemisphere.js", "surface/viewer.js"],
+    "stills": [],
 }
-"""The files of the viewer."""
+"""The files of the viewer, and pictures of the maps where the page has no others of them."""
 
 _LEVELS = 4095
 """Steps across a mesh, to which coordinates are rounded: some 0.04 mm on a brain."""
