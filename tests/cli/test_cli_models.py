@@ -237,3 +237,14 @@ def test_values_that_are_no_variances(study: Path, tmp_path: Path) -> None:
     assert refused.exit_code == 1
     assert "variances are negative at voxels of 1 of 12 images: 03 (2,368 voxels)" in refused.output
     assert not list((tmp_path / "out").glob("contrast-*"))
+
+
+def test_sidecar_and_log_tell_how_variances_are_resampled(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run_well("fit", *weighted(study, out, "--model", "mixed", "--target-affine", "5"))
+    facts = json.loads((out / "contrast-age_stat-t_statmap.json").read_text())
+    assert facts["Resampling"] == {"Images": "cubic spline", "Variances": "linear"}
+    assert "by a cubic spline, and variances linearly" in (out / "log.txt").read_text()
+    run_well("fit", *weighted(study, tmp_path / "plain", "--model", "fixed"))
+    facts = json.loads((tmp_path / "plain" / "contrast-age_stat-t_statmap.json").read_text())
+    assert "Resampling" not in facts

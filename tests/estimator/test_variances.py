@@ -311,3 +311,23 @@ def test_variances_are_resampled_linearly(study: Study, with_mask: bool) -> None
         model.compute_contrast("intercept", output_type="effect_variance").dataobj
     )[inside]
     np.testing.assert_allclose(variance, 1 / w.sum(axis=0), rtol=1e-6)
+
+
+@IGNORED
+@pytest.mark.filterwarnings("ignore:.*exactly zero in some images")
+def test_a_user_reads_how_variances_are_resampled(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = (
+        "Images were resampled to the grid of the fit by a cubic spline, and variances linearly, "
+        "because a spline may make them negative."
+    )
+    for target, is_told in ((np.diag([2.0, 2.0, 2.0]), True), (AFFINE, False), (None, False)):
+        shape = SHAPE if target is AFFINE else None
+        model = fit(
+            study.effects, mask=study.mask, variances=study.variances, target_affine=target,
+            target_shape=shape, verbose=1,
+        )  # fmt: skip
+        assert (told in capsys.readouterr().out) is is_told
+        page = " ".join(str(model.generate_report("intercept", bg_img=None)).split())
+        assert page.count(told) == (2 if is_told else 0)  # in its section, and in the methods

@@ -211,7 +211,7 @@ def test_the_section_says_how_much_subjects_differ(study: tuple[Any, ...]) -> No
     assert f"at {percent(share)} of the voxels (p < 0.05" in said
     low, middle, high = np.percentile(found.h_squared, [25, 50, 75])
     assert f"{middle:.3g} (half of the voxels: {low:.3g} to {high:.3g})" in said
-    assert "both the value and its variance are 0: 1 values at 1 voxels" in said
+    assert "both the value and its variance are 0: 1 value at 1 voxel." in said
     assert "DerSimonian" in said
     weights = np.where(v > 0, 1 / (np.where(v > 0, v, 1) + found.tau2), 0)
     shares = weights / weights.sum(axis=0)

@@ -16,6 +16,7 @@ from groupglm.errors import warn_caller
 from groupglm.group.beside_checks import check_beside, refuse_clashing_names
 from groupglm.group.fit_group import fit_group
 from groupglm.group.fit_options import FitOptions
+from groupglm.group.resampling import resampling_in_words
 from groupglm.inputs import kind_of_data
 from groupglm.inputs.beside import interleaved
 from groupglm.inputs.image_labels import with_labels_of
@@ -231,6 +232,8 @@ def fit_kind(
     _report_without_freedom(group)
     _report_unknown_variances(group)
     _, many = group.space.place_words
+    if told := resampling_in_words(group):
+        options.progress.result(told)
     options.progress.result(
         f"Computation of second level model done: {n_images} images at "
         f"{group.space.n_values} {many} in {time.perf_counter() - start:.2f} s."

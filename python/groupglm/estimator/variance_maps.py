@@ -94,7 +94,9 @@ class VarianceMaps:
         Parameters
         ----------
         position : sequence of 3 floats, or str
-            Position in mm, as tables of peaks have it; of a table of regions the name of a region.
+            Position in mm, as tables of peaks have it, or the name of a place: that of a region;
+            ``left_vertex_4012`` of two hemispheres, and ``cortex_left_vertex_4012`` of
+            grayordinates, which have no position without their surfaces.
 
         Returns
         -------
@@ -141,16 +143,8 @@ class VarianceMaps:
 
 def _place_at(group: FittedGroup, position: Sequence[float] | str) -> int:
     """Return the place that holds a position in mm, or has a name."""
-    if np.isnan(group.space.coordinates(np.zeros(1, np.int64))).any():
-        if isinstance(position, str):
-            return _place_called(group, position)
-        one, many = group.space.place_words
-        raise ArgumentError(
-            "position",
-            "a position in mm",
-            f"the name of a {one}, such as {group.space.value_names()[0]!r}",
-            f"these {many} have no position",
-        )
+    if isinstance(position, str):
+        return _place_called(group, position)
     given = real_array("position", position)
     if given.shape != (3,) or not np.isfinite(given).all():
         raise ArgumentError(
@@ -158,14 +152,22 @@ def _place_at(group: FittedGroup, position: Sequence[float] | str) -> int:
         )
     x, y, z = map(float, given)
     place = group.space.place_at((x, y, z))
-    if place is None:
+    if place is not None:
+        return place
+    if np.isnan(group.space.coordinates()).all():
+        one, many = group.space.place_words
         raise ArgumentError(
             "position",
-            place_in_words((x, y, z)),
-            "inside the mask",
-            "give the place of a peak in mm, as get_clusters_table lists it",
+            "a position in mm",
+            f"the name of a {one}, such as {group.space.value_names()[0]!r}",
+            f"these {many} have no position",
         )
-    return place
+    raise ArgumentError(
+        "position",
+        place_in_words((x, y, z)),
+        "inside the mask",
+        "give the place of a peak in mm, as get_clusters_table lists it",
+    )
 
 
 def _place_called(group: FittedGroup, name: str) -> int:

@@ -169,12 +169,13 @@ class _CountsKinds(Protocol):
 
 
 def lost_places(
-    accumulator: Accumulator, n_observations: NDArray[Any], rank: int
+    accumulator: Accumulator, n_observations: NDArray[Any], rank: int, *, weighs: bool = False
 ) -> NDArray[np.bool_]:
     """Return where negative variances or weights leave too few images, and so no part of a mask.
 
     If no place has enough images, those are returned where variances that are 0 or NaN leave too
-    few. A fit of these places alone is refused for what is wrong with them, image by image.
+    few, or all if images have weights (`weighs`), which may be 0. A fit of these places alone is
+    refused for what is wrong with them, image by image.
     """
     few: NDArray[np.bool_] = n_observations <= rank
     if not isinstance(accumulator, _CountsKinds):
@@ -183,7 +184,7 @@ def lost_places(
     lost = few & (counts["negative"] > 0)
     if lost.any() or not few.all():
         return lost
-    return few & (counts["unusable"] > 0)
+    return few if weighs else few & (counts["unusable"] > 0)
 
 
 def report_left_out(

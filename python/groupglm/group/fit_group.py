@@ -202,7 +202,9 @@ def _read_and_find_mask(
     fit, occupied = _read(sources, everywhere, plan, options, finds_mask=True)
     n_images = len(plan.X)
     mean, n_observations = plan.mean(fit.seen, options.n_threads)
-    lost = lost_places(fit.seen, n_observations, plan.rank) & (fit.n_zeros < n_images)
+    weighs = plan.model.beside[:1] == ("weight",)
+    lost = lost_places(fit.seen, n_observations, plan.rank, weighs=weighs)
+    lost &= fit.n_zeros < n_images
     if lost.any():
         keep = occupied.spread(lost)
         return fit.at(everywhere.restrict(keep), np.flatnonzero(lost))

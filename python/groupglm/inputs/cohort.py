@@ -20,7 +20,7 @@ from groupglm.inputs.first_level import (
     kind_of_model,
     plain_contrast,
 )
-from groupglm.inputs.opening_beside import open_beside
+from groupglm.inputs.opening_beside import open_beside, refuse_other_kind
 from groupglm.inputs.partial import leave_out
 from groupglm.inputs.region_cohort import RegionCohort, are_regions, leave_out_rows
 from groupglm.inputs.same_file import refuse_shared_files, report_shared_files
@@ -221,14 +221,8 @@ class ImageCohort:
         self.given = images
         self._beside = beside or Beside()
         names = _names_of(images)
-        if names:  # several images: of an image with a file, the file is looked at
-            report_shared_files(
-                (
-                    image if name is None else name
-                    for image, name in zip(images, names, strict=True)
-                ),
-                refuse=has_visits,
-            )
+        if names:  # several images
+            report_shared_files(images, refuse=has_visits)
         frame, row_visits = without_visits(load_design_matrix(design_matrix))
         subjects = self._subjects = _subjects_of(images, names, frame)
         aligned = align_to_names(frame, subjects)
@@ -264,8 +258,11 @@ class ImageCohort:
     ) -> list[list[Source]]:
         """Open what was given beside the images."""
         del first_level_contrast
+        kind = kind_of(self.given)
         return [
-            open_beside(name, role, self._in_order(given, name), images, same_grid=same_grid)
+            open_beside(
+                name, role, self._in_order(given, name), images, kind=kind, same_grid=same_grid
+            )
             for role, name, given in self._beside.arguments()
         ]
 
@@ -282,6 +279,7 @@ class ImageCohort:
             raise ArgumentError(
                 name, "second_level_input itself", remedy="give the images that belong to them"
             )
+        refuse_other_kind(name, given, kind_of(self.given))
         wanted = [subject for subject in self._subjects if subject is not None]
         labels = labels_of(given, wanted, name)
         if labels is None or len(wanted) < len(self._subjects) or not wanted:
@@ -395,6 +393,7 @@ class TableCohort:
                 role,
                 self._paths(role, name, given, aligned, chosen),
                 images,
+                kind=kind_of(chosen["effects_map_path"].tolist()),
                 same_grid=same_grid,
             )
             for role, name, given in self._beside.arguments()

@@ -183,7 +183,8 @@ class FirstLevelCohort:
                 opened.append(self._maps(first_level_contrast, "effect_variance"))
                 continue
             own = self._design.align(given, name)
-            opened.append(open_beside(name, role, own, images, same_grid=same_grid))
+            kind = kind_of_model(self.given[0])
+            opened.append(open_beside(name, role, own, images, kind=kind, same_grid=same_grid))
         return opened
 
     def _maps(self, first_level_contrast: Any, output_type: str) -> list[Source]:

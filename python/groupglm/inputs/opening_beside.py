@@ -4,23 +4,27 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from groupglm.errors import ArgumentError, GridMismatchError, in_quotes
 from groupglm.messages import argument as named
 from groupglm.runtime.naming import counted
 from groupglm.runtime.paths import file_identity
-from groupglm.spaces.registry import kind_of
-from groupglm.spaces.statistic import Statistic
+from groupglm.runtime.sidecars import read_json
+from groupglm.spaces.composite_source import CompositeSource
+from groupglm.spaces.files import endings, sidecar
+from groupglm.spaces.registry import kind_of, parts_of
+from groupglm.spaces.statistic import KINDS, Statistic
 from groupglm.tabular.labels import label_in_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from groupglm.spaces.base import Source
+    from groupglm.spaces.kinds import Kind
 
-__all__ = ["open_beside", "refuse_other_maps"]
+__all__ = ["open_beside", "refuse_other_kind", "refuse_other_maps"]
 
 _LOOKED_AT = 3
 """Files whose headers are looked at for the kind of their values: all are made alike."""
@@ -35,6 +39,9 @@ _ENDINGS = {
 }
 """What the last word of a file's name says of its values, if it does not say variance."""
 
+_MAY_BE_VARIANCES = ("variance", "estimate", "stat")
+"""What a sidecar or a header may say of variances; the last two say little."""
+
 _SQUARE = "square them (groupglm.math_img('img**2', img=...)) and give the squares"
 
 
@@ -44,6 +51,7 @@ def open_beside(
     given: Any,
     images: Sequence[Source],
     *,
+    kind: Kind,
     same_grid: bool,
 ) -> list[Source]:
     """Open the images of an argument, one for each image of the model.
@@ -58,10 +66,13 @@ def open_beside(
         As `second_level_input` may be images, in the order of the model's images.
     images : sequence of Source
         The model's images.
+    kind : Kind
+        The kind of data of these.
     same_grid : bool
         Whether all must be at the places of the images.
     """
     called = argument.partition("[")[0]
+    refuse_other_kind(argument, given, kind)
     try:
         sources = kind_of(given).open_inputs(
             given, argument=argument, same_placement=same_grid, at_least=1
@@ -85,8 +96,26 @@ def open_beside(
     _refuse_other_subjects(argument, sources, images)
     _refuse_shared(argument, role, sources, images)
     if role == "variance":
-        refuse_other_maps([source.name for source in sources], given)
+        refuse_other_maps([[part.name for part in _parts(source)] for source in sources], given)
     return sources
+
+
+def refuse_other_kind(argument: str, given: Any, kind: Kind) -> None:
+    """Refuse images of another kind of data than the model's, such as volumes beside surfaces."""
+    own = kind_of(given)
+    if own.tag == kind.tag or not (own.holds(given) or own.holds(_first(given))):
+        return
+    raise ArgumentError.about(
+        argument.partition("[")[0],
+        named(argument) + f" is of another kind of data ({own.tag}) than second_level_input "
+        f"({kind.tag})",
+        "give what is at the same places, in files of the same kind",
+    )
+
+
+def _first(given: Any) -> Any:
+    items = given.tolist() if hasattr(given, "tolist") else given
+    return items[0] if isinstance(items, list | tuple) and items else None
 
 
 def _labels(sources: Sequence[Source]) -> list[str | None]:
@@ -112,6 +141,11 @@ def _refuse_other_subjects(
         )
 
 
+def _parts(source: Source) -> list[Source]:
+    """Return the sources that one source is made of, such as those of two hemispheres."""
+    return [*source.members.values()] if isinstance(source, CompositeSource) else [source]
+
+
 def _identity(source: Source) -> object:
     """Return what is the same for two sources of one file; None for an image in memory."""
     if source.nbytes_in_memory or "in memory" in source.name:
@@ -124,58 +158,82 @@ def _refuse_shared(
 ) -> None:
     """Refuse a file that is given for an image too, and one of the variances of two images."""
     called = argument.partition("[")[0]
-    keys = list(map(_identity, images))
-    of_images = {key: place for place, key in enumerate(keys) if key is not None}
+    keys = [[key for key in map(_identity, _parts(image)) if key is not None] for image in images]
+    of_images = {key: place for place, own in enumerate(keys) for key in own}
     seen: dict[object, int] = {}
-    for place, source in enumerate(sources):
-        key = _identity(source)
+    for place, part in ((place, part) for place, own in enumerate(sources) for part in _parts(own)):
+        key = _identity(part)
         if key is None:
             continue
         if key in of_images:
             raise ArgumentError.about(
                 called,
-                f"{in_quotes(source.name)} is given both as image {of_images[key] + 1} of "
+                f"{in_quotes(part.name)} is given both as image {of_images[key] + 1} of "
                 f"second_level_input and as image {place + 1} of {argument}",
                 f"give the {role} of that image",
             )
         earlier = seen.setdefault(key, place)
         # Images that are one file have been reported by themselves.
-        same_image = keys[place] is not None and keys[place] == keys[earlier]
+        same_image = bool(keys[place]) and keys[place] == keys[earlier]
         if earlier != place and role != "weight" and not same_image:
             raise ArgumentError.about(
                 called,
                 f"images {earlier + 1} and {place + 1} of {argument} are one file: "
-                f"{in_quotes(source.name)}",
+                f"{in_quotes(part.name)}",
                 "give each image a file of its own",
             )
 
 
-def refuse_other_maps(names_of_files: Sequence[str], given: Any) -> None:
-    """Refuse files whose names or headers say that they hold something else than variances."""
+def refuse_other_maps(names: Sequence[Sequence[str]], given: Any) -> None:
+    """Refuse files whose names, sidecars or headers say that they hold no variances.
+
+    Parameters
+    ----------
+    names : sequence of sequence of str
+        The names of the files of each image.
+    given
+        The images, of which some are looked at if the names say nothing.
+    """
     found: dict[str, list[str]] = {}
-    for file in names_of_files:
-        kind = _kind_by_name(file)
-        if kind is not None:
-            found.setdefault(kind, []).append(file)
+    for files in names:
+        told = next(((what, file) for file in files if (what := _kind_by_name(file))), None)
+        if told is not None:
+            found.setdefault(told[0], []).append(told[1])
+    remedy = "; if they are variances, rename the files"
     if not found:
-        items = [given] if kind_of(given).holds(given) else list(given)
+        remedy = ""
+        is_one = kind_of(given).holds(given)
+        # A table of regions says nothing of its numbers.
+        items = [] if hasattr(given, "columns") else [given] if is_one else list(given)
         for item in items[:: max(1, len(items) // _LOOKED_AT)]:
-            told, _ = kind_of(item).said_by_map(item)
-            if told is not None and told.kind not in ("variance", "estimate", "stat"):
-                name = kind_of(item).file_of(item) or "an image in memory"
-                found.setdefault(f"{told.words} (as the header says)", []).append(name)
+            said = _kind_by_facts(item)
+            if said is not None:
+                found.setdefault(said[0], []).append(said[1])
     if not found:
         return
-    what, names = next(iter(found.items()))
-    n_said = sum(map(len, found.values()))
-    errors = what == "standard errors"
+    what, own = next(iter(found.items()))
     raise ArgumentError.about(
         "variances",
-        f"{n_said} of {len(names_of_files)} images of variances hold {what}, not variances: "
-        f"{in_quotes(names[0])}",
-        (_SQUARE if errors else "give the maps of the variances of the effects")
-        + ("" if "header" in what else "; if they are variances, rename the files"),
+        f"{sum(map(len, found.values()))} of {len(names)} images of variances hold {what}, not "
+        f"variances: {in_quotes(own[0])}",
+        (_SQUARE if what == "standard errors" else "give the maps of the variances of the effects")
+        + remedy,
     )
+
+
+def _kind_by_facts(item: Any) -> tuple[str, str] | None:
+    """Return what a sidecar or a header says that an image holds, if no variance, and its name."""
+    for part in (item, *parts_of(item)):
+        name = kind_of(part).file_of(part)
+        facts = None if name is None else read_json(sidecar(Path(name)))
+        of_sidecar = None if facts is None else Statistic.of_sidecar(facts)
+        of_header, _ = kind_of(part).said_by_map(part)
+        if of_sidecar is not None and of_sidecar.kind not in KINDS:
+            of_sidecar = None  # another program's word
+        for told, where in ((of_sidecar, "its sidecar"), (of_header, "the header")):
+            if told is not None and told.kind not in _MAY_BE_VARIANCES:
+                return f"{told.words} (as {where} says)", name or "an image in memory"
+    return None
 
 
 def _kind_by_name(name: str) -> str | None:
@@ -188,7 +246,14 @@ def _kind_by_name(name: str) -> str | None:
         kind = None if is_variance else told.words
         word = base.partition("stat-")[2].partition("_")[0].partition(".")[0].lower()
         return _ENDINGS.get(word, kind) if kind is not None else None
-    words = [word for word in re.split(r"[_\s]", base.partition(".")[0].lower()) if word]
+    ending = next((own for own in sorted(endings(), key=len)[::-1] if base.endswith(own)), "")
+    stems = dict.fromkeys((base.partition(".")[0], base.removesuffix(ending)))
+    return next((what for stem in stems if (what := _kind_by_last_word(stem)) is not None), None)
+
+
+def _kind_by_last_word(stem: str) -> str | None:
+    """Return what the last word of a name without its ending says, if that is no variance."""
+    words = [word for word in re.split(r"[_.\s]", stem.lower()) if word]
     while words and words[-1].isdigit():
         words.pop()
     if words[-2:] == ["effect", "size"]:

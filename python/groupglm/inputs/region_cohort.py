@@ -177,7 +177,8 @@ class RegionCohort:
         opened = []
         for role, name, given in self._beside.arguments():
             own = self._in_order(given, name, role)
-            opened.append(open_beside(name, role, own, images, same_grid=same_grid))
+            kind = kind_of(self._table)
+            opened.append(open_beside(name, role, own, images, kind=kind, same_grid=same_grid))
         return opened
 
     def _in_order(self, given: Any, name: str, role: str) -> pd.DataFrame:
@@ -194,7 +195,7 @@ class RegionCohort:
                 called, f"{_INPUT} itself", remedy="give the table that belongs to it"
             )
         if role == "variance" and isinstance(given, str | os.PathLike):
-            refuse_other_maps([os.fspath(given)], [])
+            refuse_other_maps([[os.fspath(given)]], [])
         table = read_regions(given, name)
         labels = None
         if self._labels is not None:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from groupglm.errors import ArgumentError, in_quotes, warn_caller
-from groupglm.runtime.paths import file_identity
+from groupglm.runtime.paths import file_identity, file_names
 from groupglm.spaces.map_files import MapFiles
+from groupglm.spaces.registry import parts_of
 
 __all__ = ["refuse_shared_files", "refuse_shared_maps", "report_shared_files"]
 
@@ -36,7 +36,7 @@ def refuse_shared_maps(maps: Mapping[str, MapFiles], argument: str) -> None:
 def report_shared_files(images: Iterable[Any], *, refuse: bool = False) -> None:
     """Warn of a file, or an image in memory, that is given twice among images of no known subjects.
 
-    Each of `images` is a path or an image. Where each is a visit of a subject, it is refused.
+    Where each is a visit of a subject, it is refused.
     """
     pairs = _shared(images)
     if not pairs:
@@ -55,15 +55,19 @@ def report_shared_files(images: Iterable[Any], *, refuse: bool = False) -> None:
 def _shared(images: Iterable[Any]) -> list[tuple[int, int, str | None]]:
     """Return the numbers of images that were given before, with the earlier numbers.
 
-    The third of each is the path in quotes, or None for an image in memory.
+    Images that have one of their files in common are such too. The third of each is the path in
+    quotes, or None for an image in memory.
     """
     seen: dict[object, int] = {}
     pairs = []
     for place, image in enumerate(images):
-        is_path = isinstance(image, str | os.PathLike)
-        # A missing file is reported when it is opened.
-        key = (file_identity(image) or os.fspath(image)) if is_path else ("in memory", id(image))
-        earlier = seen.setdefault(key, place)
-        if earlier != place:
-            pairs.append((earlier, place, in_quotes(os.fspath(image)) if is_path else None))
+        shared = None
+        for part in parts_of(image):
+            name = next(iter(file_names(part)), None)
+            # A missing file is reported when it is opened.
+            key = ("in memory", id(part)) if name is None else file_identity(name) or name
+            earlier = seen.setdefault(key, place)
+            if earlier != place and shared is None:
+                shared = (earlier, place, None if name is None else in_quotes(name))
+        pairs += [] if shared is None else [shared]
     return pairs

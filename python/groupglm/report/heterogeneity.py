@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from groupglm.group.resampling import resampling_in_words
 from groupglm.models.base import Weighs
 from groupglm.models.fit_maps import maps_by_group
 from groupglm.models.mixed_fit import FEW_DF, LARGE_RATIO, MixedFit
@@ -56,11 +57,12 @@ def heterogeneity_section(
         said.append(f"{how[:1].upper()}{how[1:]}.")
     said += _spread_in_words(values, one, many)
     if isinstance(fit, Weighs):
-        said += _counted(fit.counts(), many)
+        said += _counted(fit.counts(), one, many)
         if set(fit.model.beside) & {"variance", "weight"}:
             said += _dominance(fit, names, one, many)
     if not said:
         return None
+    said += filter(None, [resampling_in_words(group)])
     return {
         "title": "How much subjects differ" if values else "Weights and covariates",
         "findings": said,
@@ -164,24 +166,26 @@ def _charts(values: _Maps, many: str) -> list[Picture]:
     return pictures
 
 
-def _counted(counts: Mapping[str, NDArray[np.int64]], many: str) -> list[str]:
+def _counted(counts: Mapping[str, NDArray[np.int64]], one: str, many: str) -> list[str]:
     """Return sentences on values that count as missing because of what is beside them."""
     words = {
         "outside": (
-            "both the value and its variance are 0: {total:,} values at {places:,} {many}. Such a "
-            "value is outside that subject's brain, and counts as missing"
+            "both the value and its variance are 0: {values} at {places}. Such a value is outside "
+            "that subject's brain, and counts as missing"
         ),
         "unusable": (
-            "a value has a variance or weight that is 0 or missing: {total:,} values at {places:,} "
-            "{many}. They count as missing"
+            "a value has a variance or weight that is 0 or missing: {values} at {places}. Such "
+            "values count as missing"
         ),
     }
     said = []
     for name, text in words.items():
         number = counts[name]
         if number.any():
+            n_values, n_places = int(number.sum()), int(np.count_nonzero(number))
             found = text.format(
-                total=int(number.sum()), places=int(np.count_nonzero(number)), many=many
+                values=f"{n_values:,} value{'' if n_values == 1 else 's'}",
+                places=f"{n_places:,} {one if n_places == 1 else many}",
             )
             said.append(f"For some images, {found}.")
     return said

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.group.resampling import resampling_in_words
 from groupglm.models.effect_size_rules import rules_of
 from groupglm.report import correction_words, permuted_words, smoothness_words
 from groupglm.report.methods import Methods, cited
@@ -84,7 +85,7 @@ def _fit(drawing: Drawing, versions: dict[str, str]) -> str:
     result = group.result
     _, many = group.space.place_words
     fine = f" ({drawing.resolution})" if drawing.resolution else ""
-    return (
+    text = (
         f"Group analysis was a mass-univariate general linear model, "
         f"{result.words().cited} with groupglm {versions['groupglm']} (Python "
         f"{versions['Python']}, NumPy {versions['numpy']}, SciPy {versions['scipy']}). The effect "
@@ -92,6 +93,7 @@ def _fit(drawing: Drawing, versions: dict[str, str]) -> str:
         f"{group.space.n_values:,} {many} with the regressors "
         f"{listed(result.column_names, _MOST)}{_residual_freedom(result.df_residual)}."
     )
+    return " ".join(filter(None, [text, resampling_in_words(group)]))
 
 
 def _residual_freedom(df: float | NDArray[Any]) -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "kind_of_tag",
     "kinds",
     "open_inputs",
+    "parts_of",
     "register",
 ]
 
@@ -74,6 +75,16 @@ def grouped(given: Any, argument: str) -> Any:
     """
     group = getattr(kind_of(given), "grouped", None)
     return given if group is None else group(given, argument)
+
+
+def parts_of(given: Any) -> list[Any]:
+    """Return the files or images that one image is made of; itself if it is one.
+
+    A kind of data whose images are in several files, such as one for each hemisphere, has a
+    function of this name.
+    """
+    parts = getattr(kind_of(given), "parts_of", None)
+    return [given] if parts is None else list(parts(given))
 
 
 def open_inputs(

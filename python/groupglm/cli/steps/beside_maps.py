@@ -218,8 +218,9 @@ def match_beside(
         told += own
         kept = {label: path for label, path in kept.items() if label in files}
     if beside.variances is not None:  # before the long work, and in a dry run
-        paths = [os.fspath(own) for own in beside.variances.values()]
-        refuse_other_maps(paths, paths)
+        variances = [*beside.variances.values()]
+        names = [[*map(os.fspath, each.paths)] for each in variances]
+        refuse_other_maps(names, [each.as_path for each in variances])
     if not kept:
         raise ValueError(f"no subject has all of its maps: {'; '.join(told)}; complete them")
     return kept, tuple(told)

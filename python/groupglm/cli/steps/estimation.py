@@ -178,6 +178,8 @@ class Estimate:
 
     def facts(self, contrast: Contrast) -> dict[str, Any]:
         """Return the facts for the sidecars of a contrast's maps."""
+        from groupglm.group.resampling import preparation_facts
+
         residual, numerator, is_own = self._degrees(contrast)
         known = residual[residual > 0]  # elsewhere there is no statistic
         degrees: dict[str, Any] = {"Residual": known.max().item() if known.size else 0}
@@ -192,7 +194,7 @@ class Estimate:
             "StatType": contrast.stat_type,
             "DegreesOfFreedom": degrees,
             "Zeros": zero_facts(self.model),
-            **self.group.space.preparation_facts,
+            **preparation_facts(self.group),
             **({"Smoothness": self.model.smoothness_.facts()} if self._tells_smoothness else {}),
         }
 

@@ -68,6 +68,7 @@ __all__ = [
     "open_labels",
     "open_map",
     "part_files",
+    "parts_of",
     "refuse_models_elsewhere",
     "rename_contrast",
     "said_by_map",
@@ -136,6 +137,20 @@ def file_of(given: object) -> str | None:
         return nominal_name(*known) if len(known) == 2 else known[0]
     name = given.get_filename() if is_hemisphere_image(given) else None  # type: ignore[attr-defined]
     return name if isinstance(name, str) else None
+
+
+def parts_of(given: Any) -> list[Any]:
+    """Return the file or the image of each hemisphere; an image of both in one is itself."""
+    if isinstance(given, str | os.PathLike):
+        found = existing_files(os.path.expanduser(os.fspath(given)))  # noqa: PTH111
+        return list(found.values()) or [given]
+    if isinstance(given, SurfaceMaps):
+        given = given.parts
+    if isinstance(given, tuple | list):
+        given = dict(zip(SIDES, given, strict=False))
+    if isinstance(given, Mapping):
+        return [own for own in given.values() if own is not None]
+    return [given]
 
 
 def open_inputs(given: Any, *, argument: str, same_placement: bool, at_least: int) -> list[Source]:

@@ -97,7 +97,10 @@ def _row_names(table: pd.DataFrame, argument: str) -> list[str]:
     """Return what messages call each row: its subject, or its number."""
     labels = row_labels(table.index, None, argument)
     if labels is not None and len(set(labels)) == len(labels):
-        return [f"subject {in_quotes(label)}" for label in labels]
+        # The command line names the option and the table itself.
+        known = argument == "second_level_input" or argument.startswith("-")
+        of = "" if known else f" of {argument}"
+        return [f"subject {in_quotes(label)}{of}" for label in labels]
     numbers = [f"row {place} of {argument}" for place in range(1, len(table) + 1)]
     if labels is None:
         return numbers

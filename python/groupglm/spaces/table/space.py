@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 import joblib
 import numpy as np
@@ -95,6 +95,14 @@ class RegionSpace(Space):
     def n_values(self) -> int:
         """Number of regions inside the mask: the length of a row."""
         return len(self.table) if self.places is None else len(self.places)
+
+    def reader_of(self, role: str) -> Self:
+        """Return the space of the same regions that reads a table beside the images.
+
+        Its zeros are values: of a covariate they say as much as any other number.
+        """
+        del role
+        return replace(self, zero_is_missing=False) if self.zero_is_missing else self
 
     def describe_placement(self) -> str:
         """Say how many regions the table has."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -324,6 +324,14 @@ class VolumeSpace(Space):
         if done.resamples:
             options |= {"target_affine": self.grid.affine, "target_shape": self.grid.shape}
         return options
+
+    @property
+    def preparation_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """How images are resampled, if they are."""
+        if self.preparation is None or not self.preparation.resamples:
+            return {}
+        is_spline = self.preparation.interpolation == "continuous"
+        return {"Resampling": {"Interpolation": "cubic spline" if is_spline else "linear"}}
 
     @property
     def mixes_places(self) -> bool:
