@@ -90,6 +90,26 @@ def test_a_table_goes_through_all_commands(folder: Path) -> None:
     assert "Peak p (FWE)" in (folder / "again.html").read_text()
 
 
+def test_an_f_contrast_has_an_effect_of_each_row(folder: Path) -> None:
+    more = ("--contrast", "any=Intercept; age", "--correct", "fdr:0.05", "--report")
+    result = run("fit", folder, *more, "--effect-sizes", "partial_r2", "--permute", 20)
+    assert result.exit_code == 0, result.output
+    table, design = of_python(folder)
+    X = design.loc[table.index, ["Intercept", "age"]].to_numpy(float)
+    Y = table.to_numpy(float)
+    beta, rss, *_ = np.linalg.lstsq(X, Y, rcond=None)
+    out = folder / "out"
+    path = out / "contrast-any_stat-effect_statmap.tsv"
+    effects = pd.read_csv(path, sep="\t", keep_default_na=False, index_col="region")
+    assert list(effects.index) == REGIONS  # one is called NA
+    np.testing.assert_allclose(effects.to_numpy().T, beta, rtol=1e-9)
+    f = np.sum((X @ beta) ** 2, axis=0) / 2 / (rss / (N - 2))  # both columns: of all that is fitted
+    np.testing.assert_allclose(series(out / "contrast-any_stat-F_statmap.tsv"), f, rtol=1e-9)
+    r2 = series(out / "contrast-any_stat-partialR2_statmap.tsv")
+    np.testing.assert_allclose(r2, 2 * f / (2 * f + N - 2), rtol=1e-9)
+    assert "skipped, it is there already" in run("fit", folder, *more).output
+
+
 def test_tables_beside_the_table(folder: Path) -> None:
     result = run("fit", folder, "--model", "mixed", "--variances", folder / "variances.csv")
     assert result.exit_code == 0, result.output

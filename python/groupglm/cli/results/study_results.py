@@ -44,6 +44,11 @@ _MEANING = {
 }
 
 
+def _map_of(maps: Any, name: str) -> Any:
+    """Return a map; the effects of an F contrast of regions are a table with a column for each."""
+    return maps[name] if name in maps else maps.filter(regex=rf"^{name}_\d+$")
+
+
 @dataclass(frozen=True, eq=False)
 class Outputs:
     """The folder of a study's results.
@@ -191,7 +196,7 @@ class Outputs:
         """Write a contrast's maps."""
         paths = self.paths(contrast)
         for kind, path in paths.items():
-            image = maps[_KINDS.get(kind, "stat")]
+            image = _map_of(maps, _KINDS.get(kind, "stat"))
             name_contrast(image, contrast)
             said = {"Description": _MEANING[kind], "Values": kind, **facts}
             self.write_image(image, path, said, keep=kind == "z")

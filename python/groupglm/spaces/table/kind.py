@@ -206,7 +206,9 @@ def as_saved(image: Any, path: Path) -> Any:
 
 
 def rename_contrast(image: Any, name: str) -> None:
-    """Change the name of the contrast in a map's name."""
+    """Change the name of the contrast in a map's name; a table of several maps has none."""
+    if image.ndim > 1:
+        return
     image.name = f"{str(image.name).partition(' of contrast ')[0]} of contrast {name}"
 
 
