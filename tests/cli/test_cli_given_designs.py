@@ -266,6 +266,29 @@ def test_designs_that_are_not_of_the_maps_are_refused(
     assert not list(tmp_path.glob("out/*statmap*"))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("a.tsv", "age\tIntercept\n1\n", "has fewer values in a row than names"),
+        ("a.tsv", "", "cannot be read as a table"),
+        ("a.mat", "/Matrix\n1 2\n1\n", "line 3, has 1 number"),
+        ("a.csv", "a;b\n1;2\n", "is separated by semicolons"),
+    ],
+)
+def test_a_design_is_not_called_by_an_argument_of_python(
+    files: Files, tmp_path: Path, name: str, text: str, told: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    refused = files.fit(
+        files.maps, "--design-matrix", path, "--contrast", "age", "--output", tmp_path / "out"
+    )
+    said = " ".join(refused.output.split())
+    assert f"the design matrix '{path}'" in said
+    assert told in said
+    assert "design_matrix" not in said.replace(str(path), "")
+
+
 def test_without_a_design_the_command_says_what_it_is(files: Files, tmp_path: Path) -> None:
     refused = files.fit(files.maps, "--contrast", "age", "--output", tmp_path / "out")
     assert refused.exit_code == 2

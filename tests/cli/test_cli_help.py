@@ -124,6 +124,7 @@ def test_the_help_names_the_files_that_are_written(command: str, more: str, tmp_
         options[tmp_path / "groups"] = [*options[tmp_path / "mixed"], *groups]
         options[tmp_path / "unequal"] = ["--model", "unequal", *groups]
         options[tmp_path / "robust"] = ["--model", "robust"]
+        options[tmp_path / "fields"] = ["--correct", "rft:0.05"]
     patterns = _promised(command)
     written = []
     for folder, given in options.items():

@@ -67,7 +67,14 @@ def test_a_table_goes_through_all_commands(folder: Path) -> None:
     assert said["Values"] == "z"
     assert said["Contrast"]["Name"] == "mean"
     kept = (out / "contrast-mean_stat-z_desc-bonferroni0p05_regions.tsv").read_text()
-    assert kept.splitlines()[0] == "region\tz\tPeak p (FWE)\tp (uncorrected)"
+    effects = [own + end for own in ("Effect", "Cohen's d") for end in ("", " CI Low", " CI High")]
+    assert kept.splitlines()[0].split("\t") == [
+        "region",
+        "z",
+        "Peak p (FWE)",
+        "p (uncorrected)",
+        *effects,
+    ]
     n_kept = int(
         np.count_nonzero(series(out / "contrast-mean_stat-z_desc-bonferroni0p05_statmap.tsv"))
     )

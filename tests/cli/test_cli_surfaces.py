@@ -12,6 +12,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 from click.testing import CliRunner, Result
@@ -83,6 +84,23 @@ def t_of_patients(study: SurfaceStudy) -> tuple[FloatArray, FloatArray, int]:
     with np.errstate(invalid="ignore", divide="ignore"):
         t = beta[1] / np.sqrt(residual * np.linalg.inv(X.T @ X)[1, 1])
     return beta[1], t, n - 3
+
+
+def test_effects_in_tables_are_those_of_the_vertices(
+    study: SurfaceStudy, fitted: Path, tmp_path: Path
+) -> None:
+    effect, t, df = t_of_patients(study)
+    z = fitted / "contrast-patients_stat-z_statmap.func.gii"
+    given = ("--threshold", "2.5", "--surfaces", *study.surfaces)
+    run("clusters", z, *given, "--output", tmp_path / "out.tsv")
+    for path in (*fitted.glob("*_desc-fpr*_clusters.tsv"), tmp_path / "out.tsv"):
+        table = pd.read_csv(path, sep="\t")
+        assert set(table["Structure"]) == {"left", "right"}
+        half = np.where(table["Structure"] == "right", effect.size // 2, 0)
+        places = table["Vertex"].to_numpy(int) + half
+        np.testing.assert_allclose(table["Effect"], effect[places], atol=6e-4)
+        wanted = effect[places] * (1 - scipy.stats.t.ppf(0.975, df) / t[places])
+        np.testing.assert_allclose(table["Effect CI Low"], wanted, atol=6e-4)
 
 
 def test_a_map_has_a_file_of_each_hemisphere_and_one_sidecar(

@@ -140,6 +140,14 @@ def test_an_expression_made_to_exhaust_the_parser_is_refused(expression: str) ->
         contrast_matrix(expression * 4, COLUMNS)
 
 
+@pytest.mark.parametrize("expression", ["site:sex", "site:sex - age"])
+def test_an_interaction_that_is_not_there_is_no_invalid_syntax(expression: str) -> None:
+    with pytest.raises(ValueError, match="joins the factors of an interaction") as told:
+        contrast_matrix(expression, ["Intercept", "C(site)[T.2]", "sex[T.m]", "age"])
+    assert "invalid syntax" not in str(told.value)
+    assert "Available matrix columns are" in str(told.value)
+
+
 def test_a_long_sum_is_read() -> None:
     names = [f"s{i}" for i in range(1000)]
     np.testing.assert_array_equal(contrast_matrix(" + ".join(names), names), np.ones(1000))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import nibabel as nib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_pdf import PdfPages
@@ -59,6 +60,20 @@ def test_two_maps_lie_on_one_background() -> None:
         display.add_overlay(negative, colorbar=True)
     with pytest.raises(ValueError, match="Threshold should be a non-negative number!"):
         display.add_overlay(negative, threshold=-1)
+
+
+def test_the_bar_of_an_overlay_says_what_its_map_holds(tmp_path: Path) -> None:
+    path = tmp_path / "a_stat-z_statmap.nii.gz"
+    nib.save(image(VALUES), path)  # type: ignore[no-untyped-call]
+    labels = []
+    for own in (path, image(VALUES)):
+        display = plotting.plot_stat_map(MAP, cut_coords=PLACES, colorbar=False)
+        display.add_overlay(own, threshold=2, colorbar=True)
+        labels += [ax.get_xlabel() for ax in display.axes if ax.get_xlabel()]
+        display.close()
+    named, unnamed = labels
+    assert "z" in named
+    assert "z" not in unnamed
 
 
 @pytest.mark.parametrize("name", PLOTS)

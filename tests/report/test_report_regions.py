@@ -70,6 +70,20 @@ def test_the_table_has_every_region_with_its_interval(
     assert not re.search("[Cc]luster|voxel", text)
 
 
+def test_the_page_calls_rows_of_a_table_no_images(
+    table: pd.DataFrame, design: pd.DataFrame
+) -> None:
+    report = SecondLevelModel().fit(table, design_matrix=design).generate_report("mean")
+    page = report.get_standalone()
+    body = page[page.index("<body>") : page.index('<section id="redo"')]
+    words = re.sub(r"<[^>]*>", " ", body)
+    assert re.findall(r".{30}\bimages?\b.{30}", words) == []
+    assert f"Group analysis of {N} rows" in words
+    assert f" of the {N} rows " in words
+    assert report.methods is not None
+    assert f"The {N} rows of a table were modelled at 3 regions" in report.methods.text
+
+
 def test_the_table_has_the_q_of_the_false_discovery_rate(
     table: pd.DataFrame, design: pd.DataFrame
 ) -> None:

@@ -163,6 +163,9 @@ def test_the_command_writes_a_page_of_several_maps_and_skips_it_the_second_time(
         "a_stat-z_statmap", "b_stat-z_statmap",
     ]  # fmt: skip
     assert "<h1>A &amp; B</h1>" in page
+    assert '<label>Map <select id="viewer-map">' in page
+    alone = str(view_map(maps[0], bg_img=None))  # without a list of one
+    assert '<label hidden>Map <select id="viewer-map">' in alone
     assert (tmp_path / "page.html.json").is_file()
     assert json.loads(run_well(*arguments).stdout)["status"] == "skipped"
     changed = [*arguments[:-3], "--threshold", "2", *arguments[-3:]]

@@ -111,6 +111,13 @@ def _smoothness_twice(world: World) -> object:
         return world.model.smoothness_, world.model.smoothness_
 
 
+def _resels_and_smoothness(world: World) -> object:
+    """Ask for the resels of each voxel, with which the smoothness is known."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the maps are white noise
+        return world.model.rpv_img_, world.model.smoothness_
+
+
 def _robust_weights(world: World) -> object:
     model = SecondLevelModel(mask_img=world.mask, model="robust")
     model.fit(world.maps, design_matrix=DESIGN)
@@ -162,6 +169,7 @@ ROWS: dict[str, dict[str, Row]] = {
     "SecondLevelModel.r_square": {"": Row(lambda w: w.model.r_square())},
     "SecondLevelModel.residuals_": {"": Row(lambda w: w.model.residuals_, 1)},
     "SecondLevelModel.smoothness_": {"": Row(_smoothness_twice, 1)},
+    "SecondLevelModel.rpv_img_": {"with the smoothness": Row(_resels_and_smoothness, 1)},
     "SecondLevelModel.weights_image": {"of a fit, which reads once": Row(_robust_weights, 2, MASK)},
     "SecondLevelModel.weights_at": {"": Row(lambda w: w.model.weights_at((0, 0, 0)), 1)},
     "SecondLevelModel.masker_": {
@@ -493,7 +501,11 @@ ROWS: dict[str, dict[str, Row]] = {
                 "table.tsv",
             ),
             0,
-            Z_OF_RESULTS,
+            {  # the effects at its peaks, too
+                **Z_OF_RESULTS,
+                "results/contrast-age_stat-effect_statmap.nii.gz": 1,
+                "results/contrast-age_stat-variance_statmap.nii.gz": 1,
+            },
         )
     },
     "groupglm info": {"": Row(lambda w: w.run("info"))},

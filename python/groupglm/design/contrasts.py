@@ -392,9 +392,15 @@ class _Reader:
 
     def _invalid(self, error: BaseException) -> ArgumentError:
         equation = _EQUATION if "=" in self._expression else ""
+        reason = str(error).rstrip(".")
+        if ":" in self._expression:  # which Python's parser would call invalid syntax
+            reason = (
+                "':' joins the factors of an interaction, and the design has none of this name; a "
+                "formula makes it by * or :"
+            )
         return ArgumentError.about(
             "contrast",
-            f"{self._not_valid()}: {str(error).rstrip('.')}."
+            f"{self._not_valid()}: {reason}."
             f"{self._hint(self._expression)}{equation} Put backticks around a column name with "
             f"other characters than letters, digits and underscores.\n{self._available()}",
         )

@@ -74,28 +74,28 @@ def read_fsl_matrix(path: Path, called: str) -> FslMatrix:
         if start == len(lines):
             raise ArgumentError.about(
                 "path",
-                f"{called} has no line /Matrix, below which FSL's files have their numbers",
+                called + " has no line /Matrix, below which FSL's files have their numbers",
                 "give a file as FSL's Glm or Text2Vest writes it",
             )
-        key, text = _header_line(lines[start], f"{called}, line {start + 1},", header)
+        key, text = _header_line(lines[start], called + f", line {start + 1},", header)
         header |= {key: text} if key else {}
         start += 1
     rows: list[list[float]] = []
     for number, line in enumerate(lines[start:], start + 1):
         if line.strip():
             wanted = len(rows[0]) if rows else None
-            where = f"{called}, line {number},"
+            where = called + f", line {number},"
             rows.append(numbers_of(line.split(), where, wanted, "in the rows above"))
     if not rows:
         raise ArgumentError.about(
-            "path", f"{called} has no number below /Matrix", "give one line of numbers for each row"
+            "path", called + " has no number below /Matrix", "give one line of numbers for each row"
         )
     values = np.array(rows)
     for key, (axis, noun) in _COUNTS.items():
         if key in header and header[key] != str(values.shape[axis]):
             raise ArgumentError.about(
                 "path",
-                f"{called} says /{key} {shown(header[key], 40)}, but below /Matrix it has "
+                called + f" says /{key} {shown(header[key], 40)}, but below /Matrix it has "
                 f"{counted(values.shape[axis], noun)}",
                 "correct one of the two, or copy the file again",
             )
@@ -104,7 +104,7 @@ def read_fsl_matrix(path: Path, called: str) -> FslMatrix:
     if names and max(names) > len(values):
         raise ArgumentError.about(
             "path",
-            f"{called} has /ContrastName{max(names)}, but {counted(len(values), 'contrast')}",
+            called + f" has /ContrastName{max(names)}, but {counted(len(values), 'contrast')}",
             "correct one of the two, or copy the file again",
         )
     return FslMatrix(values, names)
@@ -119,7 +119,7 @@ def _header_line(line: str, where: str, header: Mapping[str, str]) -> tuple[str,
     if not words[0].startswith("/"):
         raise ArgumentError.about(
             "path",
-            f"{where} is {shown(line.strip(), 60)}, but lines above /Matrix begin with / in FSL's "
+            where + f" is {shown(line.strip(), 60)}, but lines above /Matrix begin with / in FSL's "
             "files",
             "give a file as FSL's Glm or Text2Vest writes it; numbers alone can be a .txt file",
         )
@@ -127,11 +127,11 @@ def _header_line(line: str, where: str, header: Mapping[str, str]) -> tuple[str,
         known = ", ".join(f"/{each}" for each in ("ContrastName1", *_KNOWN))
         raise ArgumentError.about(
             "path",
-            f"{where} is {shown('/' + key, 60)}, which is not known",
+            where + f" is {shown('/' + key, 60)}, which is not known",
             f"known are {known}; leave it out if it says nothing about the numbers",
         )
     if key in header:
         raise ArgumentError.about(
-            "path", f"{where} is /{key} for the second time", "keep one of the lines"
+            "path", where + f" is /{key} for the second time", "keep one of the lines"
         )
     return key, words[1].strip() if len(words) > 1 else ""

@@ -55,6 +55,7 @@ _MAX_LISTED = 8
 _LARGE_INFLATION = 100.0  # the other columns explain 99 % of the column
 
 _DESIGN = either("'design_matrix'", "the design")
+_FILE = either("'design_matrix' file ", "the design matrix ")
 
 
 def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
@@ -79,7 +80,7 @@ def _read_fsl(path: Path) -> pd.DataFrame:
     """Read a design of FSL, which does not name its columns, as EV1, EV2 and so on."""
     import pandas as pd
 
-    called = f"'design_matrix' file {in_quotes(path)}"
+    called = _FILE + in_quotes(path)
     _check_exists(path, called)
     values = read_fsl_matrix(path, called).numbers
     return pd.DataFrame(values, columns=[f"EV{j}" for j in range(1, values.shape[1] + 1)])
@@ -101,8 +102,9 @@ def _read_table(path: Path) -> pd.DataFrame:
             "Tables to load can only be TSV or CSV: " + _DESIGN + f" is {in_quotes(path)}",
             "save it with the suffix .tsv (tabs) or .csv (commas); FSL's .mat is read too.",
         )
-    _check_exists(path, f"'design_matrix' file {in_quotes(path)}")
-    frame = read_table(path, f"'design_matrix' file {in_quotes(path)}", as_text=LABEL_COLUMNS)
+    called = _FILE + in_quotes(path)
+    _check_exists(path, called)
+    frame = read_table(path, called, as_text=LABEL_COLUMNS)
     # A row index that pandas wrote into the file would become a regressor that counts subjects.
     unnamed = [str(name) for name in frame.columns if re.fullmatch(r"Unnamed: \d+", str(name))]
     if unnamed:

@@ -33,7 +33,7 @@ def check_text_file(path: Path, called: str) -> None:
     if size > _MOST_BYTES:
         raise ArgumentError.about(
             "path",
-            f"{called} has {size} bytes, more than {_MOST_BYTES}",
+            called + f" has {size} bytes, more than {_MOST_BYTES}",
             "give the text file of a design or of its contrasts",
         )
     with path.open("rb") as file:
@@ -43,7 +43,7 @@ def check_text_file(path: Path, called: str) -> None:
         what = "a binary file"
     if what is not None:
         raise ArgumentError.about(
-            "path", f"{called} is {what}", "write its numbers into a text file, a line a row"
+            "path", called + f" is {what}", "write its numbers into a text file, a line a row"
         )
 
 
@@ -52,7 +52,7 @@ def read_number_text(path: Path, called: str) -> str:
     check_text_file(path, called)
     text = read_text(path, called)
     if not text.strip():
-        raise ArgumentError.about("path", f"{called} is empty", "give a file with numbers")
+        raise ArgumentError.about("path", called + " is empty", "give a file with numbers")
     return text
 
 
@@ -78,7 +78,7 @@ def numbers_of(words: Sequence[str], where: str, n_wanted: int | None, of: str =
     if n_wanted is not None and len(words) != n_wanted:
         raise ArgumentError.about(
             "path",
-            f"{where} has {counted(len(words), 'number')}, but there are {n_wanted} {of}",
+            where + f" has {counted(len(words), 'number')}, but there are {n_wanted} {of}",
             "give one number for each; 0 leaves one out",
         )
     values = []
@@ -89,7 +89,7 @@ def numbers_of(words: Sequence[str], where: str, n_wanted: int | None, of: str =
             comma = "; decimals have a point, not a comma" if "," in word else ""
             raise ArgumentError.about(
                 "path",
-                f"{where} has {found} as number {place}",
+                where + f" has {found} as number {place}",
                 f"give a finite number{comma}",
             )
         values.append(value)

@@ -27,14 +27,16 @@ from groupglm.spaces.zeros import check_zero_is_missing
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.models.base import Model
     from groupglm.spaces.base import Space
     from groupglm.spaces.images import ImageLike
 
-__all__ = ["GroupModel", "fit_images", "fitted_group"]
+__all__ = ["GroupModel", "fit_images", "fitted_group", "local_resels"]
 
 
 class GroupModel(FittedModel):
@@ -213,3 +215,11 @@ def fit_images(
 def fitted_group(model: FittedModel) -> FittedGroup:
     """Return the model's last used fit, for code that works on spaces and rows."""
     return model._group
+
+
+def local_resels(model: FittedModel) -> NDArray[np.float32] | None:
+    """Return the resels of each place of the last used fit, if they have been estimated.
+
+    Returns (n_values,).
+    """
+    return model._fits.resels_if_known()

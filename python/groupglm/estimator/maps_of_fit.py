@@ -10,6 +10,7 @@ from groupglm.estimator.model_fits import check_fitted
 from groupglm.group.fitted_masker import FittedMasker
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.paths import given_path, refuse_inputs
+from groupglm.spaces.statistic import Statistic
 from groupglm.tabular.labels import LABEL
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["MapsOfFit"]
 
 
-_READ_IMAGES = ("smoothness_", "residuals_", "predicted_")
+_READ_IMAGES = ("smoothness_", "rpv_img_", "residuals_", "predicted_")
 """Attributes for which all images are read again."""
 
 
@@ -107,6 +108,20 @@ class MapsOfFit:
         """
         check_fitted(self)
         return self._fits.smoothness()
+
+    @property
+    def rpv_img_(self) -> Image:
+        """Resels per voxel (SPM's RPV image), or per vertex of surfaces, float32.
+
+        Where the noise is rougher there are more. The mean over voxels is ``resels_per_unit`` of
+        `smoothness_`, and the sum over the vertices of a surface is its ``resels[2]``. The images
+        are read for it and for `smoothness_` together, when you first use either name; a saved
+        model does not keep it.
+        """
+        check_fitted(self)
+        resels = self._fits.local_resels()
+        image: Image = self._group.space.to_image(resels, "rpv", statistic=Statistic("rpv"))
+        return image
 
     @property
     def r_square_(self) -> Image:

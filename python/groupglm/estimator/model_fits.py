@@ -88,6 +88,7 @@ class ModelFits:
         self._made = {} if made is None else made
         self._current = None if current is None else list(self._made)[current]
         self._smoothness = {} if smoothness is None else smoothness
+        self._resels: dict[Hashable, NDArray[np.float32]] = {}
 
     def __iter__(self) -> Iterator[tuple[Hashable, FittedGroup, pd.DataFrame]]:
         """Iterate over the fitted kinds: kind, fit and design."""
@@ -96,7 +97,8 @@ class ModelFits:
     def __copy__(self) -> ModelFits:
         """Return the same fits; the copy has a current fit of its own."""
         other = object.__new__(type(self))
-        own = {"_made": dict(self._made), "_smoothness": dict(self._smoothness)}
+        kept = ("_made", "_smoothness", "_resels")
+        own = {name: dict(getattr(self, name)) for name in kept}
         vars(other).update({**vars(self), **own})
         return other
 
@@ -140,6 +142,30 @@ class ModelFits:
                 )
             self._smoothness[self._current] = found
         return self._smoothness[self._current]
+
+    def local_resels(self) -> NDArray[np.float32]:
+        """Return the resels of each place of the current fit, shape (n_values,).
+
+        The images are read for them once; the smoothness is then known too.
+        """
+        from groupglm.inference.random_fields.estimation import check_cells
+        from groupglm.inference.random_fields.images import resels_of_rows
+
+        group = self.current
+        if self._current not in self._resels:
+            check_cells(group.space)  # before the images are read
+            threads = group.result.n_threads
+            with closing(group.standardised_residuals()) as rows:
+                smooth, resels = resels_of_rows(
+                    rows, group.space, group.residual_freedom, n_threads=threads
+                )
+            self._smoothness[self._current] = smooth
+            self._resels[self._current] = resels.astype(np.float32)
+        return self._resels[self._current]
+
+    def resels_if_known(self) -> NDArray[np.float32] | None:
+        """Return the resels of each place of the current fit, if they have been estimated."""
+        return self._resels.get(self._current)
 
     def smoothness_if_known(self) -> Smoothness | None:
         """Return the smoothness of the current fit's residuals, if it has been estimated."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from groupglm.atlases.finding import as_atlas
-from groupglm.errors import renamed
 from groupglm.estimator.effect_maps import EffectMaps
 from groupglm.estimator.results_options import (
     check_correction,
@@ -18,27 +17,14 @@ from groupglm.estimator.results_options import (
     refuse_given,
     tsv_path,
 )
-from groupglm.inference.arguments import (
-    check_cluster_threshold,
-    check_distance,
-    check_z_scale,
-    refuse_clusters,
-    signed_threshold,
-)
 from groupglm.inference.cluster_regions import with_regions
-from groupglm.inference.column_meanings import EFFECT_COLUMNS, described
+from groupglm.inference.column_meanings import described
 from groupglm.inference.corrected_p.permuted import PermutedMaps
-from groupglm.inference.random_fields.map_field import MapField, field_of_map, refuse_places_apart
-from groupglm.inference.results_rows import (
-    Correction,
-    Limits,
-    TestedRow,
-    find_results,
-    method_of,
-    public_rows,
-)
-from groupglm.inference.stat_map import read_stat_map
-from groupglm.models.effect_sizes import at_places, check_confidence
+from groupglm.inference.effect_columns import effects_of_fit, with_effects
+from groupglm.inference.map_results import checked_limits, results_of_row, tested_map
+from groupglm.inference.random_fields.map_field import field_of_result, refuse_places_apart
+from groupglm.inference.results_rows import Correction, Limits, TestedRow, public_rows
+from groupglm.models.effect_sizes import check_confidence
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.rounding import rounded
 from groupglm.runtime.writing import write_whole
@@ -53,8 +39,8 @@ if TYPE_CHECKING:
 
     from groupglm.estimator.effect_maps import ContrastMaps
     from groupglm.inference.found_clusters import FoundClusters
+    from groupglm.inference.random_fields.map_field import MapField
     from groupglm.inference.random_fields.smoothness import Smoothness
-    from groupglm.models.contrast_result import ContrastResult
     from groupglm.spaces.images import ImageLike
 
 __all__ = ["get_results_table"]
@@ -208,65 +194,34 @@ def get_results_table(
             "leave it out: a map is of one kind", first_level_contrast=first_level_contrast
         )
         geometry = Geometry(surfaces, areas)
-        tested = _of_map(stat_img, mask_img, smoothness, geometry, two_sided=two_sided)
-    limits = Limits(
-        _threshold(stat_threshold, two_sided=tested.two_sided),
-        check_cluster_threshold(cluster_threshold, None if maps is not None else stat_img),
-        check_distance(min_distance),
-    )
-    if limits.cluster_threshold > 0:
-        refuse_clusters(tested.space, "cluster_threshold", f"is {limits.cluster_threshold:g}")
+        tested = tested_map(stat_img, mask_img, smoothness, geometry, two_sided=two_sided)
+    given = None if maps is not None else stat_img
+    limits = checked_limits(stat_threshold, cluster_threshold, min_distance, given, tested)
     permuted = None if permutations is None else PermutedMaps.read(permutations, tested.space)
-    with renamed(threshold="stat_threshold"):
-        method = method_of(correction, tested, permuted)
-        members = None if permuted is None else permuted.members
-        found = find_results(tested, limits, method, permuted, members)
+    found, method = results_of_row(tested, limits, correction, permuted)
     if maps is not None:
-        _add_effects(found, maps, level)
+        found = _with_effects(found, maps, level)
     if atlas is not None:
         found = with_regions(found, as_atlas(atlas), tested.name)
     table = chosen_columns(public_rows(found), wanted, correction)
     if path is not None:
-        _write(table, path, method.sources, correction, limits, two_sided=tested.two_sided)
+        _write(table, path, method.sources, correction, limits, level, two_sided=tested.two_sided)
     return table
 
 
-def _add_effects(found: FoundClusters, maps: ContrastMaps, confidence: float) -> None:
+def _with_effects(found: FoundClusters, maps: ContrastMaps, confidence: float) -> FoundClusters:
     """Add the columns of effects of a t contrast to a table."""
-    if maps.result.stat_type == "t":
-        effects = at_places(
-            maps.group.result,
-            maps.values,
-            found.places,
-            confidence=confidence,
-            null_value=maps.result.null_value,
-        )
-        for name in effects.columns:
-            found.table[EFFECT_COLUMNS[name]] = effects[name].to_numpy()
+    if maps.result.stat_type != "t":
+        return found
+    null_value = maps.result.null_value
+    columns = effects_of_fit(
+        maps.group.result, maps.values, found.places, null_value=null_value, confidence=confidence
+    )
+    return with_effects(found, columns)
 
 
 def _is_model(given: Any) -> bool:
     return isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], EffectMaps)
-
-
-def _of_map(
-    stat_img: Any, mask_img: Any, smoothness: Any, geometry: Geometry, *, two_sided: bool
-) -> TestedRow:
-    """Return the z-scores of a map."""
-    own = read_stat_map(stat_img, mask_img, geometry=geometry)
-    as_z = own.as_z()
-    check_z_scale(as_z)
-    statistic = None
-    if as_z is not own and own.scale is not None:
-        statistic = (own.scale.statistic.kind, own.values)  # noqa: PD011
-    return TestedRow(
-        own.name,
-        as_z.space,
-        as_z.values,
-        as_z.has_two_tails(two_sided=two_sided),
-        statistic,
-        lambda: field_of_map(stat_img, own, smoothness),
-    )
 
 
 def _of_model(
@@ -277,8 +232,8 @@ def _of_model(
 
     def field() -> MapField:
         refuse_places_apart(maps.group.space)  # also of a smoothness that was given
-        df = _df_of_tests(result)
-        return MapField(result.stat_type, df, smoothness or model.smoothness_)
+        words = maps.group.space.place_words
+        return field_of_result(result, smoothness or model.smoothness_, words)
 
     return TestedRow(
         f"the map of contrast {maps.label}",
@@ -290,33 +245,20 @@ def _of_model(
     )
 
 
-def _df_of_tests(result: ContrastResult) -> Any:
-    """Return the degrees of freedom of the places that have a statistic."""
-    numerator, residual = result.df if isinstance(result.df, tuple) else (None, result.df)
-    if isinstance(residual, np.ndarray):
-        residual = residual[~np.isnan(result.stat)]
-    return residual if numerator is None else (numerator, residual)
-
-
-def _threshold(given: Any, *, two_sided: bool) -> float | None:
-    if given is None:
-        return None
-    return signed_threshold("stat_threshold", given, two_sided=two_sided)
-
-
 def _write(
     table: pd.DataFrame,
     path: Any,
     sources: Any,
     correction: str,
     limits: Limits,
+    confidence: float,
     *,
     two_sided: bool,
 ) -> None:
     """Write a table and its sidecar, each whole or not at all."""
     facts = {
         "Description": "Peaks and clusters with their p-values",
-        **described(table, sources),
+        **described(table, sources, confidence),
         "Correction": correction,
         "ClusterFormingThreshold": limits.threshold,
         "ClusterThreshold": limits.cluster_threshold,

@@ -24,6 +24,9 @@ EFFECT_COLUMNS = {
 }
 """The columns of effects, by what `groupglm.models.effect_sizes.at_places` calls them."""
 
+_UNITS = "those of the maps, times those of the contrast's weights"
+_DEVIATIONS = "standard deviations"
+
 _COLUMNS = {
     "Cluster ID": {
         "Description": "Number of the cluster, through both tails; a letter follows for other peaks"
@@ -41,12 +44,27 @@ _COLUMNS = {
     "z": {"Description": "z score of the place"},
     "t": {"Description": "t statistic at the peak"},
     "F": {"Description": "F statistic at the peak"},
-    "Effect": {"Description": "Effect of the contrast at the peak", "Units": "those of the maps"},
-    "Effect CI Low": {"Description": "Lower end of the interval of the effect at the peak"},
-    "Effect CI High": {"Description": "Upper end of the interval of the effect at the peak"},
-    "Cohen's d": {"Description": "Effect over the residual standard deviation, at the peak"},
-    "Cohen's d CI Low": {"Description": "Lower end of the interval of d, of the noncentral t"},
-    "Cohen's d CI High": {"Description": "Upper end of the interval of d, of the noncentral t"},
+    "Effect": {"Description": "Effect of the contrast at the peak", "Units": _UNITS},
+    "Effect CI Low": {
+        "Description": "Lower end of the {level} interval of the effect at the peak",
+        "Units": _UNITS,
+    },
+    "Effect CI High": {
+        "Description": "Upper end of the {level} interval of the effect at the peak",
+        "Units": _UNITS,
+    },
+    "Cohen's d": {
+        "Description": "Effect over the residual standard deviation, at the peak",
+        "Units": _DEVIATIONS,
+    },
+    "Cohen's d CI Low": {
+        "Description": "Lower end of the {level} interval of d, of the noncentral t",
+        "Units": _DEVIATIONS,
+    },
+    "Cohen's d CI High": {
+        "Description": "Upper end of the {level} interval of d, of the noncentral t",
+        "Units": _DEVIATIONS,
+    },
     "Region": {"Description": "Region of the atlas that the peak is in"},
     "Regions of Cluster": {
         "Description": "Percentage of the cluster that is in each region of the atlas"
@@ -56,7 +74,7 @@ _MEASURES = {"mm2": ("Area", "mm^2"), "mm3": ("Volume", "mm^3")}
 
 
 def described(
-    table: pd.DataFrame, sources: Mapping[str, str] | None = None
+    table: pd.DataFrame, sources: Mapping[str, str] | None = None, confidence: float = 0.95
 ) -> dict[str, dict[str, str]]:
     """Return the meanings of a table's columns.
 
@@ -66,21 +84,25 @@ def described(
         The table.
     sources : mapping of str to str, optional
         Where the methods of columns of p-values are from.
+    confidence : float, default=0.95
+        Level of the intervals of effects.
 
     Returns
     -------
     dict of str to dict
         Description, units and source of each column, as far as it has them.
     """
-    return {name: _meaning(name, sources or {}) for name in table.columns}
+    level = f"{100 * confidence:g}%"
+    return {name: _meaning(name, sources or {}, level) for name in table.columns}
 
 
-def _meaning(name: str, sources: Mapping[str, str]) -> dict[str, str]:
+def _meaning(name: str, sources: Mapping[str, str], level: str) -> dict[str, str]:
     if name in MEANINGS:
         source = {"Source": sources[name]} if name in sources else {}
         unit = "rate" if "q (FDR)" in name else "probability"
         return {"Description": MEANINGS[name], "Units": unit, **source}
-    return _COLUMNS.get(name) or _size(name)
+    found = _COLUMNS.get(name) or _size(name)
+    return {**found, "Description": found["Description"].format(level=level)}
 
 
 def _size(name: str) -> dict[str, str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from groupglm.spaces.base import Space
 
-__all__ = ["MapScale", "has_one_tail", "known_scale", "z_of_statistic"]
+__all__ = ["DegreesMap", "MapScale", "has_one_tail", "known_scale", "z_of_statistic"]
 
 
 @dataclass(frozen=True)

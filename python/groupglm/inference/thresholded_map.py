@@ -49,6 +49,7 @@ __all__ = [
     "HeightControl",
     "ThresholdedMap",
     "least_sizes",
+    "searched",
     "threshold_by_fields",
     "threshold_map",
 ]
@@ -180,6 +181,7 @@ def _apply(rule: _Rule, stat_map: StatMap, stat_img: Any, *, two_sided: bool) ->
     elif rule.control == "rft" or rule.control == "cluster-rft":  # noqa: PLR1714  (for the types)
         field = _field(rule, stat_map, stat_img)
         stat_map, two_sided = _as_tested(stat_map, two_sided=two_sided)
+        stat_map = searched(stat_map, field)
         used, sizes = threshold_by_fields(
             rule.control, stat_map, field, rule.alpha, rule.forming_p, two_sided=two_sided
         )
@@ -211,6 +213,14 @@ def _field(rule: _Rule, stat_map: StatMap, stat_img: Any) -> MapField:
         return field
     small = within_small_volume(field.smoothness, stat_map, rule.small_volume)
     return replace(field, smoothness=small)
+
+
+def searched(stat_map: StatMap, field: MapField) -> StatMap:
+    """Return a map of z that is not tested where random field theory does not search."""
+    if field.too_few is None:
+        return stat_map
+    values = field.searched(stat_map.values)
+    return replace(stat_map, values=values, tested=stat_map.tested & ~field.too_few)
 
 
 def threshold_by_fields(

@@ -12,9 +12,10 @@ from groupglm.plotting.limits import NOISE
 from groupglm.runtime.arguments import real_number
 
 if TYPE_CHECKING:
+    from groupglm.inference.map_scale import MapScale
     from groupglm.spaces.images import ImageLike
 
-__all__ = ["DrawnKind", "kind_of"]
+__all__ = ["DrawnKind", "kind_of", "label_of"]
 
 _SYMBOLS = ("z", "t", "F", "p")
 _UNKNOWN = "value"
@@ -68,8 +69,19 @@ def kind_of(image: ImageLike, threshold: float | str | None, label: str | None) 
         )
         label = _UNKNOWN
     if label is None:
-        label = kind if kind in _SYMBOLS else scale.statistic.words
+        label = _label(scale)
     return DrawnKind(label, one_tail, threshold, None if scale.conflict is not None else kind)
+
+
+def label_of(image: ImageLike) -> str:
+    """Return the label of a colour bar of a map; empty if nothing says what the map holds."""
+    scale = known_scale(image)
+    return "" if scale is None or scale.conflict is not None else _label(scale)
+
+
+def _label(scale: MapScale) -> str:
+    kind = scale.statistic.kind
+    return kind if kind in _SYMBOLS else scale.statistic.words
 
 
 def _is_noise(threshold: float | str | None) -> bool:

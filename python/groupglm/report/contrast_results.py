@@ -73,6 +73,7 @@ class ContrastResults:
                 correction_words.title(options, two_sided=own.two_sided),
                 words.headline(own),
                 correction_words.shown_where(own),
+                correction_words.explanation(own),
             )
             for own, options in zip(self.findings, self.corrections, strict=True)
         ]

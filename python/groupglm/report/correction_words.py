@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from groupglm.inference.random_fields.map_field import left_out_in_words
 from groupglm.report.words import beyond, listed
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from groupglm.report.options import ReportOptions
     from groupglm.spaces.base import Space
 
-__all__ = ["correction", "for_paper", "references", "shown_where", "title"]
+__all__ = ["correction", "explanation", "for_paper", "references", "shown_where", "title"]
 
 _REFERENCES = {
     "fdr": (
@@ -114,6 +115,14 @@ def correction(options: ReportOptions, space: Space) -> str:
             f"for the number of {many}."
         )
     return text + least
+
+
+def explanation(finding: Finding) -> str:
+    """Return a sentence on what the correction left out; empty if it is nothing."""
+    if not finding.n_left_out:
+        return ""
+    said = left_out_in_words(finding.n_left_out, finding.space.place_words)
+    return f"{said[:1].upper()}{said[1:]}."
 
 
 def shown_where(finding: Finding) -> str:

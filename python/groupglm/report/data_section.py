@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["data_section"]
 
-_NOT_READ = (
-    "The model was loaded from a file, and its images were not read: they are not compared with "
-    "each other here, and the data at the peaks are not shown."
-)
-
 
 def data_section(group: FittedGroup, quality: DataQuality, wording: Wording) -> dict[str, Any]:
     """Return the table of images, and sentences about it."""
@@ -29,6 +24,7 @@ def data_section(group: FittedGroup, quality: DataQuality, wording: Wording) -> 
     hashed = [name for image in quality.images for name, _ in image.hashes]
     shortened = dict(zip(hashed, short_names(hashed), strict=True))
     read = quality.at_places is not None
+    one, many = group.space.input_words
     rows = [
         {
             "cells": [
@@ -46,10 +42,11 @@ def data_section(group: FittedGroup, quality: DataQuality, wording: Wording) -> 
     flagged = [name for name, image in zip(names, quality.images, strict=True) if image.flags]
     return {
         "columns": [
-            "#", "image", "mean", "sd", "missing", "correlation", "distance", "leverage", "flagged",
+            "#", one, "mean", "sd", "missing", "correlation", "distance", "leverage", "flagged",
         ],
         "rows": rows,
-        "finding": _finding(flagged, len(names)) if read else _NOT_READ,
+        "finding": _finding(flagged, len(names), many) if read else _not_read(many),
+        "inputs": many,
         "zeros": _zeros(group, wording),
         "n_observations": span(group.result.n_observations),
         "hashes": [
@@ -58,6 +55,13 @@ def data_section(group: FittedGroup, quality: DataQuality, wording: Wording) -> 
             for name, digest in image.hashes
         ],
     }  # fmt: skip
+
+
+def _not_read(many: str) -> str:
+    return (
+        f"The model was loaded from a file, and its {many} were not read: they are not compared "
+        "with each other here, and the data at the peaks are not shown."
+    )
 
 
 def _measured(image: ImageQuality) -> list[str]:
@@ -75,11 +79,11 @@ def _written(value: float, form: str) -> str:
     return "n/a" if math.isnan(value) else format(value, form)
 
 
-def _finding(flagged: list[str], n_images: int) -> str:
+def _finding(flagged: list[str], n_images: int, many: str) -> str:
     if not flagged:
-        return f"None of the {n_images} images is far from the others."
+        return f"None of the {n_images} {many} is far from the others."
     verb = "is" if len(flagged) == 1 else "are"
-    return f"{len(flagged)} of the {n_images} images {verb} far from the others: {listed(flagged)}."
+    return f"{len(flagged)} of the {n_images} {many} {verb} far from the others: {listed(flagged)}."
 
 
 def _zeros(group: FittedGroup, wording: Wording) -> str:

@@ -34,13 +34,15 @@ def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
     """Return pictures and tables of the design."""
     X, names = group.result.X, list(group.result.column_names)
     rank = round(float(leverage(X).sum()))
+    one, many = group.space.input_words
     full = rank == X.shape[1]
     inflation = variance_inflation(X) if full else None
     pictures = [
         chart(
             draw_design_matrix(design),
-            f"Heat map of the design matrix: {len(X)} images by {len(names)} columns.",
-            "Design matrix, one row an image; each column over its largest size; grey: constant.",
+            f"Heat map of the design matrix: {len(X)} {many} by {len(names)} columns.",
+            f"Design matrix, a line for each {one}; each column over its largest size; grey: "
+            "constant.",
         )
     ]
     varying, correlation = design_correlation(design)
@@ -69,7 +71,7 @@ def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
         "findings": [
             *_about_covariates(group),
             _about_dependence(X, names, full, inflation),
-            _about_leverage(X, rank),
+            _about_leverage(X, rank, group.space.input_words),
         ],
         "names": names,
         "rows": [[repr(float(value)) for value in row] for row in X],
@@ -140,18 +142,18 @@ def _about_dependence(X: Any, names: list[str], full: bool, inflation: Any) -> s
     )
 
 
-def _about_leverage(X: Any, rank: int) -> str:
+def _about_leverage(X: Any, rank: int, words: tuple[str, str]) -> str:
     values = leverage(X)
     mean = rank / len(X)
     high = [str(row + 1) for row in np.flatnonzero(values > _LARGE_LEVERAGE * mean)]
     if np.ptp(values) <= 1e-9 * mean:  # rounding
-        return f"Every image has the same leverage, {mean:.3f}."
+        return f"Every {words[0]} has the same leverage, {mean:.3f}."
     if not high:
         return (
-            f"No image has a leverage above three times the mean of {mean:.3f}; the largest is "
-            f"{float(values.max()):.3f}, of image {int(np.argmax(values)) + 1}."
+            f"No {words[0]} has a leverage above three times the mean of {mean:.3f}; the largest "
+            f"is {float(values.max()):.3f}, of {words[0]} {int(np.argmax(values)) + 1}."
         )
     return (
-        f"The leverage of {'image' if len(high) == 1 else 'images'} {listed(high)} is above three "
+        f"The leverage of {words[len(high) > 1]} {listed(high)} is above three "
         f"times the mean of {mean:.3f}: the fit hangs on them."
     )

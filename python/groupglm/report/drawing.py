@@ -67,7 +67,10 @@ class Drawing:
         one, many = self.group.space.place_words
         return [
             ("mask", f"{self.group.space.n_values:,} {many}"),
-            (f"images at a {one}", span(self.group.result.n_observations)),
+            (
+                f"{self.group.space.input_words[1]} at a {one}",
+                span(self.group.result.n_observations),
+            ),
         ]
 
     def mask_picture(self) -> Picture | None:

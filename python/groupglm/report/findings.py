@@ -30,6 +30,7 @@ from groupglm.inference.survivors import passes_threshold, survivors
 from groupglm.inference.thresholded_map import (
     ThresholdedMap,
     least_sizes,
+    searched,
     threshold_by_fields,
 )
 from groupglm.models.null_value import against
@@ -134,6 +135,8 @@ class Finding:
     cluster_sizes : dict of str to float
         Of "cluster-rft", the size from which on a cluster is significant, of each part of the
         space by its name.
+    n_left_out : int
+        Places that random field theory does not search, because of few degrees of freedom.
     """
 
     name: str
@@ -154,6 +157,7 @@ class Finding:
     cluster_threshold: int
     top_size: float
     cluster_sizes: dict[str, float]
+    n_left_out: int
 
     @property
     def in_small_cluster(self) -> bool:
@@ -210,9 +214,10 @@ def find(
     stat_map = _as_map(f"the map of {printable(name)}", group.space, values, shown.dtype)
     own = _threshold(stat_map, result, options, smoothness, two_sided=two_sided)
     limit = own.threshold
+    assert own.tested is not None  # noqa: S101  (as it is the map that was given)
     kept = survivors(
         group.space,
-        values,
+        own.tested.values,
         limit,
         least_sizes(group.space, extent, own.cluster_sizes),
         two_sided=two_sided,
@@ -240,6 +245,7 @@ def find(
         cluster_threshold=extent,
         top_size=_cluster_size(z, top.place, limit, group.space),
         cluster_sizes=own.cluster_sizes,
+        n_left_out=0 if own.field is None else own.field.n_left_out,
     )
 
 
@@ -263,7 +269,8 @@ def _threshold(
         return ThresholdedMap(None, options.threshold, {}, stat_map)
     if control == "rft" or control == "cluster-rft":  # noqa: PLR1714  (for the types)
         assert smoothness is not None  # noqa: S101  (the page has it for such a control)
-        own = field_of_result(result, smoothness)
+        own = field_of_result(result, smoothness, stat_map.space.place_words)
+        stat_map = searched(stat_map, own)
         if alpha == 0:
             return ThresholdedMap(None, math.inf, {}, stat_map, own)
         with renamed(images="height_control"):

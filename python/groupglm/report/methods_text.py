@@ -14,12 +14,14 @@ from groupglm.report.methods import Methods, cited
 from groupglm.report.sets_section import references_of_sets, sets_for_paper
 from groupglm.report.words import listed
 from groupglm.runtime import rounding
+from groupglm.runtime.naming import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from groupglm.group.fitted_group import FittedGroup
     from groupglm.report.contrast_results import ContrastResults
     from groupglm.report.drawing import Drawing
     from groupglm.report.request import Request
@@ -88,12 +90,20 @@ def _fit(drawing: Drawing, versions: dict[str, str]) -> str:
     text = (
         f"Group analysis was a mass-univariate general linear model, "
         f"{result.words().cited} with groupglm {versions['groupglm']} (Python "
-        f"{versions['Python']}, NumPy {versions['numpy']}, SciPy {versions['scipy']}). The effect "
-        f"images of {len(group.images)} inputs{fine} were modelled at "
+        f"{versions['Python']}, NumPy {versions['numpy']}, SciPy {versions['scipy']}). "
+        f"{_inputs(group)}{fine} were modelled at "
         f"{group.space.n_values:,} {many} with the regressors "
         f"{listed(result.column_names, _MOST)}{_residual_freedom(result.df_residual)}."
     )
     return " ".join(filter(None, [text, resampling_in_words(group)]))
+
+
+def _inputs(group: FittedGroup) -> str:
+    """Return the beginning of a sentence on what was modelled."""
+    one, many = group.space.input_words
+    if one == "image":
+        return f"The effect images of {len(group.images)} inputs"
+    return f"The {counted(len(group.images), one, many)} of a table"
 
 
 def _residual_freedom(df: float | NDArray[Any]) -> str:

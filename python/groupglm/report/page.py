@@ -97,7 +97,8 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> tu
     )
     methods = methods_of(drawing, contrasts, request, versions)
     context = {
-        "title": options.title or f"Group analysis of {len(group.images)} images",
+        "title": options.title
+        or f"Group analysis of {len(group.images)} {group.space.input_words[1]}",
         "summary": words.summary(group, quality),
         "corrections": [
             correction_words.correction(own, group.space) for own in request.corrections

@@ -98,6 +98,7 @@ def find_permuted(
             cluster_threshold=0,
             top_size=0,
             cluster_sizes={},
+            n_left_out=0,
             kind=kind,
             logp=narrowed(logp),
             smallest_p=float(10.0 ** -logp[top]),

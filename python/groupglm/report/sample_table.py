@@ -49,7 +49,7 @@ def sample_table(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any] | N
                 groups.append((_named(base_of(name), level), members))
     subjects = getattr(fit, "subjects", None)
     of_subjects = None if subjects is None else np.asarray(subjects.subjects)
-    columns = ["group", "images", *(() if subjects is None else ("subjects",))]
+    columns = ["group", group.space.input_words[1], *(() if subjects is None else ("subjects",))]
     for name in terms.numbers:
         columns += [f"{name}: mean (sd)", f"{name}: range"]
     rows = []

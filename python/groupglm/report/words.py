@@ -73,7 +73,8 @@ def summary(group: FittedGroup, quality: DataQuality) -> str:
         n_missing = int((len(group.images) - np.asarray(result.n_observations)).sum())
     gaps = f" Missing values were {missing} ({n_missing:,} in all)." if n_missing else ""
     return (
-        f"At each of {group.space.n_values:,} {many}, the values of {len(group.images)} images "
+        f"At each of {group.space.n_values:,} {many}, the values of "
+        f"{counted(len(group.images), *group.space.input_words)} "
         f"were explained by a linear model with {columns}, {result.words().plain}. "
         f"{_freedom(result.df_residual)}{gaps}"
     )

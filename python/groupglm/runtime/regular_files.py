@@ -82,7 +82,7 @@ def check_file(
     """Refuse a path that is not a file with its own content."""
     why = why_unreadable(path)
     if why is not None:
-        words = f"{called or repr(os.fspath(path))} {why}"
+        words = (called or repr(os.fspath(path))) + f" {why}"
         raise ArgumentError.about("path", words) if error is None else error(words)
 
 

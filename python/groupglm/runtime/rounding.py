@@ -103,8 +103,10 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
 def _writer(name: str) -> Any:
     if name in ("X", "Y", "Z"):
         return millimetres
-    if name in ("Peak Stat", "z", "t", "F") or name.startswith(("Effect", "Cohen's d")):
+    if name in ("Peak Stat", "z", "t", "F"):
         return statistic
+    if name.startswith(("Effect", "Cohen's d")):
+        return _effect
     if name in ("Cluster Size (mm2)", "Cluster Size"):
         return _extent
     return _probability if name.startswith(_OF_P) else str
@@ -119,6 +121,11 @@ def _probability(value: Any) -> str:
     if isinstance(value, str):
         return value
     return "n/a" if math.isnan(value) else p_value(value)
+
+
+def _effect(value: float) -> str:
+    """Return an effect; where nothing varies there is no interval, and no Cohen's d."""
+    return "n/a" if math.isnan(value) else statistic(value)
 
 
 def _extent(value: Any) -> str:

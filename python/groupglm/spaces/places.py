@@ -58,6 +58,11 @@ class Places(Protocol):
         return "place", "places"
 
     @property
+    def input_words(self) -> tuple[str, str]:
+        """The words for one input and for several: ``("image", "images")``."""
+        return "image", "images"
+
+    @property
     def placement_word(self) -> str:
         """The word for what says where the places lie: ``grid``."""
         return "layout"

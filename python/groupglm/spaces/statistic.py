@@ -43,6 +43,7 @@ KINDS = {
     "iterations": "numbers of iterations",
     "meanWeight": "mean weights of the images",
     "dof": "degrees of freedom",
+    "rpv": "resels per voxel",
     "effectLow": "lower bounds of effects",
     "effectHigh": "upper bounds of effects",
     "cohenD": "Cohen's d",
@@ -67,12 +68,12 @@ KINDS = {
 _OF_FITS = (
     *("tau2", "I2", "H2", "Q", "Qp"),
     *("ICC", "subjectVariance", "residualVariance", "familyVariance"),
-    *("converged", "iterations", "meanWeight"),
+    *("converged", "iterations", "meanWeight", "rpv"),
 )
 _NEVER_NEGATIVE = (
     *("F", "logp", "variance", "tau2", "I2", "H2", "Q", "dof"),
     *("ICC", "subjectVariance", "residualVariance", "familyVariance"),
-    *("converged", "iterations", "meanWeight"),
+    *("converged", "iterations", "meanWeight", "rpv"),
     *("partialR2", "partialR2Low", "partialR2High"),
 )
 

@@ -75,7 +75,7 @@ def read_cells(path: Path, called: str) -> list[list[str]]:
     if not rows:
         raise ArgumentError.about(
             "path",
-            f"{called} cannot be read as a table: it is empty",
+            called + " cannot be read as a table: it is empty",
             "it needs a header line and then one line a row.",
         )
     return rows
@@ -87,7 +87,7 @@ def read_text(path: Path, called: str) -> str:
     data = path.read_bytes()
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ArgumentError.about(
-            "path", f"{called} is in UTF-16", "save it as 'CSV UTF-8', or as text in UTF-8."
+            "path", called + " is in UTF-16", "save it as 'CSV UTF-8', or as text in UTF-8."
         )
     try:
         return data.decode("utf-8-sig")
@@ -95,7 +95,7 @@ def read_text(path: Path, called: str) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         raise ArgumentError.about(
             "path",
-            f"{called} is not in UTF-8: line {line} has the byte 0x{data[error.start]:02x}, "
+            called + f" is not in UTF-8: line {line} has the byte 0x{data[error.start]:02x}, "
             "perhaps a letter in Latin-1",
             "save it as 'CSV UTF-8', or as text in UTF-8.",
         ) from error
@@ -122,7 +122,7 @@ def _rows(path: Path, text: str, separator: str, called: str) -> list[list[str]]
     except csv.Error as error:
         raise ArgumentError.about(
             "path",
-            f"{called} cannot be read as a table: line {reader.line_num}: {error}",
+            called + f" cannot be read as a table: line {reader.line_num}: {error}",
             "each line needs as many values as the header, and a quotation mark its counterpart.",
         ) from error
     finally:
@@ -140,7 +140,7 @@ def _check_header(header: Sequence[str], called: str) -> None:
     if repeated:  # which of them is meant is unknown
         raise ArgumentError.about(
             "path",
-            f"{called} has the column {', '.join(map(repr, repeated[:8]))} more than once",
+            called + f" has the column {', '.join(map(repr, repeated[:8]))} more than once",
             "give each column a name of its own.",
         )
 
@@ -148,12 +148,12 @@ def _check_header(header: Sequence[str], called: str) -> None:
 def _another_length(row: Sequence[str], header: Sequence[str], line: int, called: str) -> str:
     if len(row) > len(header):
         return (
-            f"{called} has more values in a row than names in its header: line {line} has "
+            called + f" has more values in a row than names in its header: line {line} has "
             f"{len(row)}, the header {len(header)}; name every column, and end no line with a "
             "separator."
         )
     return (
-        f"{called} has fewer values in a row than names in its header: line {line} has "
+        called + f" has fewer values in a row than names in its header: line {line} has "
         f"{len(row)}, the header {len(header)}; write n/a where a value is missing."
     )
 
@@ -170,7 +170,7 @@ def _refuse_other_separator(
             comma = " and a decimal point" if other == ";" and "," in first else ""
             raise ArgumentError.about(
                 "path",
-                f"{called} is separated by {name}, but its suffix {path.suffix} stands for "
+                called + f" is separated by {name}, but its suffix {path.suffix} stands for "
                 f"{_NAMES[separator]}",
                 f"save it with {_NAMES[separator]}{comma}, such as by "
                 f"to_csv(..., sep={separator!r}, index=False).",

@@ -105,7 +105,8 @@ def bids(**given: Any) -> None:
       missing or some maps are exactly zero where others are not
       task-T_space-S_contrast-C_stat-{tau2,I2,H2,Q,Qp}_statmap.nii.gz with --group-model mixed, all
       but tau2 with fixed; contrast-C_stat-dof_statmap.nii.gz with unequal or repeated;
-      stat-{ICC,subjectVariance,residualVariance,familyVariance}_statmap.nii.gz with repeated
+      stat-{ICC,subjectVariance,residualVariance,familyVariance}_statmap.nii.gz with repeated;
+      stat-rpv_statmap.nii.gz with --correct rft or cluster-rft
       task-T_space-S_contrast-C_report.html with --report, and its paragraph on methods:
       ..._methods.{md,bib}; task-T_space-S_contrast-C_model.groupglm with --save-model,
       and what "groupglm fit" writes for --correct and --permute, called so

@@ -34,6 +34,8 @@ from groupglm.runtime.rounding import rounded
 if TYPE_CHECKING:
     import pandas as pd
 
+    from groupglm.cli.steps.effects_beside import EffectsBeside
+    from groupglm.inference.found_clusters import FoundClusters
     from groupglm.spaces.geometry import Geometry
     from groupglm.spaces.map_files import MapFiles
 
@@ -115,6 +117,10 @@ def clusters(
     With --atlas, the table has the region of each peak, and the percentage of each cluster that is
     in each region.
 
+    Where the map is a z or t that "groupglm fit" wrote, and its maps of effect and variance lie
+    beside it, the table has the effect at each peak with its 95% interval, and Cohen's d if the fit
+    had --effect-sizes cohen_d. Of a map alone they are not known.
+
     Writes the table to --output, if given, and OUTPUT.json beside it: the input, the meaning of the
     columns, and the hash of the table. If the table is there already, from the same input and
     options, it is skipped.
@@ -123,9 +129,12 @@ def clusters(
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
     terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
+    from groupglm.cli.steps.effects_beside import EffectsBeside
+
     if mask is not None and method is None:
         raise click.UsageError("--mask has no effect without --p-values.")
     chosen = AtlasChoice.taken_from(of_atlas)
+    effects = EffectsBeside.of(stat_map)
     options = {
         "Threshold": threshold,
         "ClusterThreshold": cluster_threshold,
@@ -135,9 +144,11 @@ def clusters(
         **({} if method is None else {"PValues": method}),
         **({} if mask is None else {"Mask": fingerprint(mask)}),
         **({} if chosen is None else {"Atlas": chosen.facts()}),
+        **({} if effects is None else {"Effects": effects.hashes()}),
     }
     read = [*mesh_files(surfaces, areas), *(() if mask is None else mask.paths)]
     read += [] if chosen is None else chosen.files
+    read += [] if effects is None else effects.files
     made = None if output is None else Made(output, stat_map, options)
     journal = Journal(as_json=as_json)
     place = nullcontext() if made is None else made.claimed(suffixes=(".tsv",), read=read)
@@ -164,11 +175,14 @@ def clusters(
                 two_sided=both,
                 min_distance=min_distance,
                 atlas=None if chosen is None else chosen.load(),
+                effects=effects,
             )
             if made is not None:
                 _write(table, made, method)
         journal.say(table.to_string(index=False) if len(table) else "No cluster.")
         journal.say(_as_given(stat_map, method))
+        if len(table) and (lacking := _lacking(stat_map, effects)):
+            journal.say(lacking)
     summary = {"input": str(stat_map), "threshold": threshold, "clusters": _numbers(table)}
     if output is not None:
         status = "written" if said is None else "skipped"
@@ -182,27 +196,48 @@ def _tabulated(
     method: Any,
     mask: MapFiles | None,
     geometry: Geometry,
+    *,
+    effects: EffectsBeside | None,
     **options: Any,
 ) -> pd.DataFrame:
     """Return the table, rounded for reading."""
+    from groupglm.inference.results_rows import public_rows
+
+    found: FoundClusters
     if method is None:
         from groupglm.inference.cluster_table import tabulate_clusters
 
         found = tabulate_clusters(stat_map, threshold, geometry=geometry, described=True, **options)
-        return rounded(found.table)
-    from groupglm.estimator.results_table import get_results_table
+    else:
+        from groupglm.inference.map_results import results_of_map
 
-    return rounded(
-        get_results_table(
+        found = results_of_map(
             stat_map,
             threshold,
             correction=method,
             mask_img=None if mask is None else mask.as_path,
-            surfaces=geometry.surfaces,
-            areas=geometry.areas,
+            geometry=geometry,
             **options,
         )
-    )
+    if effects is not None and len(found.places):
+        found = effects.add_to(found)
+    return rounded(found.table if method is None else public_rows(found))
+
+
+def _lacking(stat_map: Path, effects: EffectsBeside | None) -> str:
+    """Return a line that says which columns of effects there are not, and why."""
+    from groupglm.inference.map_scale import has_one_tail
+
+    if effects is None:
+        if has_one_tail(stat_map, described=True):
+            return ""
+        return (
+            f"Effects are not known of {stat_map.name} alone; of a map of groupglm fit they are, "
+            "with the maps of effect and variance beside it."
+        )
+    if not effects.has_cohen_d:
+        return "Cohen's d is not known: groupglm fit --effect-sizes cohen_d writes its maps."
+    return ""
 
 
 def _as_given(stat_map: Path, method: str | None) -> str:
@@ -235,6 +270,8 @@ def _numbers(table: pd.DataFrame) -> list[dict[str, Any]]:
 def _value(name: str, text: str) -> str | float | None:
     if name in _TEXTS or not text:
         return text
+    if text == "n/a":
+        return None
     if name.startswith(_COUNTS) and text.isdecimal():
         return int(text)
     number = float(text)

@@ -27,8 +27,8 @@ def fit(**given: Any) -> None:
     the same subject. The subject of a map is sub-01 in the name of the file or of its folders, or
     what --subject-pattern finds.
 
-    MAPS may also be one 4-D image. Its volumes belong to the rows of the table, or of
-    --design-matrix, by their order.
+    MAPS may also be one 4-D image. Its volumes belong to the rows of the table, of --sessions if it
+    is given, or of --design-matrix, by their order.
 
     With --table in the place of MAPS, each row of a table of regions is a subject. Results are then
     tables (.tsv), and a table of regions stands in the place of clusters.
@@ -75,6 +75,7 @@ def fit(**given: Any) -> None:
       --model repeated, as far as it has them; the last if it differs between voxels
       stat-{converged,iterations,meanWeight}_statmap.nii.gz with --model robust
       contrast-NAME_stat-dof_statmap.nii.gz, degrees of freedom, with --model unequal or repeated
+      stat-rpv_statmap.nii.gz, resels per voxel, with --correct rft or cluster-rft
       with --effect-sizes, each with its interval:
         contrast-NAME_stat-{effectLow,effectHigh}_statmap.nii.gz
         contrast-NAME_stat-{cohenD,cohenDLow,cohenDHigh}_statmap.nii.gz

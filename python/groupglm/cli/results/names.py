@@ -53,6 +53,7 @@ _ALL = {
     "converged": "converged",
     "iterations": "iterations",
     "mean_weight": "meanWeight",
+    "resels": "rpv",
 }
 
 _MAX_LABEL = 120  # characters; a name of a file may have 255, and has other parts too

@@ -21,10 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from groupglm.cli.journal import Journal
     from groupglm.cli.options.atlases import AtlasChoice
     from groupglm.cli.options.corrections import Correction
     from groupglm.cli.results.study_results import Outputs
+    from groupglm.cli.steps.estimation import Estimate
+    from groupglm.inference.corrected_p.methods import Method
+    from groupglm.inference.found_clusters import FoundClusters
     from groupglm.inference.thresholded_map import ThresholdedMap
     from groupglm.spaces.base import Space
     from groupglm.spaces.images import Image
@@ -83,17 +89,16 @@ def correct_contrast(
     contrast: Contrast,
     rule: Rule,
     outputs: Outputs,
+    fitted: Estimate,
     journal: Journal,
     *,
     overwrite: bool,
 ) -> dict[str, Any]:
-    """Threshold a contrast's map of z, which is in a file already, inside the mask of the fit."""
-    from groupglm.inference.cluster_regions import with_regions
-    from groupglm.inference.cluster_table import tabulate_clusters
-    from groupglm.inference.corrected_p.of_thresholded import (
-        method_of_control,
-        with_p_of_threshold,
-    )
+    """Threshold a contrast's map of z, which is in a file already, inside the mask of the fit.
+
+    The fit is made if it is not yet, where the table has effects.
+    """
+    from groupglm.inference.corrected_p.of_thresholded import method_of_control
     from groupglm.inference.found_clusters import n_clusters
     from groupglm.inference.thresholded_map import threshold_map
 
@@ -133,33 +138,13 @@ def correct_contrast(
     finite = threshold if math.isfinite(threshold) else None
     if of_regions:
         said = {**said, **outputs.said(contrast), "Threshold": finite}
-        return {**done, **_write_regions(contrast, rule, outputs, journal, kept, said)}
+        return {**done, **_write_regions(contrast, rule, outputs, fitted, journal, kept, said)}
     _, space, _ = values_of(z_map, outputs.geometry)
     if not space.has_neighbours:
         image_said = {**said, **outputs.said(contrast), "Threshold": finite}
         return {**done, **_without_clusters(contrast, rule, outputs, journal, image, image_said)}
-    with warnings.catch_warnings():
-        # The user did not choose this threshold, and a line below says what survives.
-        warnings.filterwarnings("ignore", ".*: no cluster", UserWarning)
-        clusters = tabulate_clusters(
-            # Which is zero outside of it, and where clusters are too small.
-            image if kept.cluster_sizes or rule.small_volume is not None else z_map,
-            threshold,
-            cluster_threshold=rule.cluster_threshold,
-            two_sided=two_sided,
-            geometry=outputs.geometry,
-            described=True,
-        )
     method = method_of_control(correction.control, kept.field)
-    clusters = with_p_of_threshold(
-        clusters,
-        kept,
-        method,
-        two_sided=two_sided,
-        cluster_threshold=rule.cluster_threshold,
-    )
-    if rule.atlas is not None:
-        clusters = with_regions(clusters, rule.atlas.load(), path.name)
+    clusters = _tabulated(contrast, rule, outputs, fitted, kept, method)
     table, (one, many) = clusters.table, clusters.space.place_words
     said = {**said, **outputs.said(contrast), "Threshold": finite}
     about = f"Clusters of z scores that survive {correction}, with their peaks"
@@ -176,6 +161,70 @@ def correct_contrast(
     )
     journal.say(f"{contrast.name}: {correction}: {shown}, {counted(count, 'cluster')}")
     return {**done, "threshold": finite, "n_clusters": count, "status": "written"}
+
+
+def _tabulated(
+    contrast: Contrast,
+    rule: Rule,
+    outputs: Outputs,
+    fitted: Estimate,
+    kept: ThresholdedMap,
+    method: Method,
+) -> FoundClusters:
+    """Return the clusters that survive, with their p-values, effects and regions."""
+    from groupglm.inference.cluster_regions import with_regions
+    from groupglm.inference.cluster_table import tabulate_clusters
+    from groupglm.inference.corrected_p.of_thresholded import with_p_of_threshold
+    from groupglm.inference.effect_columns import with_effects
+
+    image = kept.image
+    assert image is not None  # noqa: S101  (a map was given)
+    two_sided = rule.two_sided and contrast.stat_type == "t"
+    is_part = rule.small_volume is not None or (kept.field is not None and kept.field.n_left_out)
+    with warnings.catch_warnings():
+        # The user did not choose this threshold, and a line below says what survives.
+        warnings.filterwarnings("ignore", ".*: no cluster", UserWarning)
+        found = tabulate_clusters(
+            # Which is zero outside of it, and where clusters are too small.
+            image
+            if kept.cluster_sizes or is_part
+            else outputs.image(outputs.image_path(contrast, "z")),
+            kept.threshold,
+            cluster_threshold=rule.cluster_threshold,
+            two_sided=two_sided,
+            geometry=outputs.geometry,
+            described=True,
+        )
+    extent = rule.cluster_threshold
+    found = with_p_of_threshold(found, kept, method, two_sided=two_sided, cluster_threshold=extent)
+    found = with_effects(found, _effects(contrast, found.places, outputs, fitted))
+    if rule.atlas is None:
+        return found
+    path, _ = rule.paths(outputs, contrast)
+    return with_regions(found, rule.atlas.load(), path.name)
+
+
+def _effects(
+    contrast: Contrast, places: NDArray[np.intp], outputs: Outputs, fitted: Estimate
+) -> dict[str, NDArray[np.float64]]:
+    """Return the columns of effects of a t contrast at some places of its map in a file.
+
+    Shapes: `places` (n,); returns (n,) each.
+    """
+    import numpy as np
+
+    from groupglm.inference.effect_columns import effects_of_fit
+
+    if contrast.stat_type != "t":
+        return {}
+    _, _, inside = values_of(outputs.image(outputs.mask), outputs.geometry)
+    number_in_fit = np.cumsum(inside > 0) - 1  # both have their places in the same order
+    return effects_of_fit(
+        fitted.group.result,
+        contrast.weights,
+        number_in_fit[places],
+        null_value=contrast.null_value,
+    )
 
 
 def sizes_in_words(kept: ThresholdedMap, space: Space) -> str:
@@ -219,6 +268,7 @@ def _write_regions(
     contrast: Contrast,
     rule: Rule,
     outputs: Outputs,
+    fitted: Estimate,
     journal: Journal,
     kept: ThresholdedMap,
     said: Mapping[str, Any],
@@ -239,7 +289,10 @@ def _write_regions(
     names = [space.describe_place(place) for place in places.tolist()]
     two_sided = rule.two_sided and contrast.stat_type == "t"
     found = FoundClusters(space, pd.DataFrame(), places, [])
-    columns = method.of_peaks(found, values[places], map_of_threshold(kept, two_sided=two_sided))
+    columns: dict[str, Any] = dict(
+        method.of_peaks(found, values[places], map_of_threshold(kept, two_sided=two_sided))
+    )
+    columns |= _effects(contrast, places, outputs, fitted)
     table = rounded(pd.DataFrame({one: names, "z": values[places], **columns}))
     outputs.write_table(
         table,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The maps of a whole fit that say how much subjects differ: tau2, I2, ICC, variances."""
+"""The maps of a whole fit: how much subjects differ (tau2, I2, ICC, variances), and resels."""
 
 from __future__ import annotations
 
@@ -46,17 +46,21 @@ _MEANING = {
     "converged": ("converged", "1 where iterations converged, 0 where they did not"),
     "iterations": ("iterations", "Number of weighted fits"),
     "mean_weight": ("meanWeight", "Mean of the weights of the maps, from 0 to 1"),
+    "resels": ("rpv", "Resels per voxel, or per vertex: how rough the noise is there"),
     "n_subjects": ("nSubjects", "Number of subjects that have a map with a value"),
 }
 
 
 def write_fit_maps(outputs: Outputs, model: GroupModel, journal: Journal) -> None:
     """Write the maps that the model has; remove those that an earlier fit left."""
-    from groupglm.estimator.group_model import fitted_group
+    from groupglm.estimator.group_model import fitted_group, local_resels
     from groupglm.spaces.statistic import Statistic
 
     group = fitted_group(model)
-    maps = group.result.maps()
+    maps: dict[str, Any] = {**group.result.maps()}
+    resels = local_resels(model)
+    if resels is not None:
+        maps["resels"] = lambda: resels
     rows = {}
     for path in outputs.maps_of_other_groups:
         outputs.remove(path)

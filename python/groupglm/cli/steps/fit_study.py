@@ -181,7 +181,9 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
             )
     for facts, contrast in zip(done, study.contrasts, strict=True):
         facts["corrected"] = [
-            correct_contrast(contrast, rule, outputs, journal, overwrite=settings.options.overwrite)
+            correct_contrast(
+                contrast, rule, outputs, fitted, journal, overwrite=settings.options.overwrite
+            )
             for rule in settings.rules
         ]
     if permutations is not None:
@@ -306,11 +308,11 @@ def _write_shared(
     if settings.options.overwrite:
         read = [*settings.read, *study.files]
         remove(contradicting(study, outputs, read, settings.permutation_facts(study)), journal)
+    if any(rule.correction.control in BY_FIELDS for rule in settings.rules):
+        model.rpv_img_  # noqa: B018  (estimated here, and with it the smoothness)
     write_common(study, outputs, model, journal)
     if settings.how.save_model:
         path = outputs.folder / outputs.names.model
-        if any(rule.correction.control in BY_FIELDS for rule in settings.rules):
-            model.smoothness_  # noqa: B018  (which the file keeps, once it is known)
         said = {"Description": "The fitted model, as SecondLevelModel.load reads it"}
         with outputs.described(path, said) as draft:
             model.save(draft)

@@ -251,7 +251,10 @@ def permute_contrast(
     space = fitted.model.masker_.space
     one, many = space.place_words
     words = {"one": one, "many": many, "unit": space.unit}
-    _write(fitted, contrast, images, paths, how, outputs, {**said, **numbers})
+    _write(
+        fitted, contrast, images, paths, how, outputs, {**said, **numbers},
+        intervals=study.blocks is None,
+    )  # fmt: skip
     summary = _summary(outputs, paths, number, "written", numbers)
     what = counted(number, "sign flip" if flips else "permutation")
     if is_bootstrap:
@@ -277,6 +280,8 @@ def _write(
     how: Permutations,
     outputs: Outputs,
     said: Mapping[str, Any],
+    *,
+    intervals: bool,
 ) -> None:
     """Write the maps of a test, and the table of its clusters."""
     space = fitted.model.masker_.space
@@ -302,6 +307,7 @@ def _write(
             said,
             two_sided=how.two_sided,
             atlas=None if how.atlas is None else how.atlas.load(),
+            intervals=intervals,
         )
 
 

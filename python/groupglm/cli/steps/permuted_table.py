@@ -56,11 +56,16 @@ def write_permuted_table(
     *,
     two_sided: bool,
     atlas: Atlas | None,
+    intervals: bool,
 ) -> Path:
-    """Write the table of the clusters that the test formed, or of places with p < 0.05."""
+    """Write the table of the clusters that the test formed, or of places with p < 0.05.
+
+    `intervals`: whether the model knows the error of an effect, rather than the test alone.
+    """
     from groupglm.inference.cluster_regions import with_regions
     from groupglm.inference.corrected_p.methods import PermutedMaxima
     from groupglm.inference.corrected_p.permuted import PermutedMaps
+    from groupglm.inference.effect_columns import effects_of_fit, with_effects
     from groupglm.inference.results_rows import Limits, TestedRow, find_results, public_rows
     from groupglm.models.null_value import against
     from groupglm.spaces.narrowing import narrowed
@@ -84,6 +89,12 @@ def write_permuted_table(
         members = permuted.places_below(_ALPHA)
         about = f"Clusters of places with a corrected p below {_ALPHA:g}, with their peaks"
     found = find_results(row, Limits(None, 0, _MIN_DISTANCE), method, permuted, members)
+    if contrast.stat_type == "t":
+        null_value = contrast.null_value
+        columns = effects_of_fit(
+            group.result, contrast.weights, found.places, null_value=null_value, intervals=intervals
+        )
+        found = with_effects(found, columns)
     if atlas is not None and space.has_neighbours:
         found = with_regions(found, atlas, row.name)
     table, path = public_rows(found), table_path(outputs, contrast)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from groupglm.cli.options.visits import RUNS, SESSIONS, Visit, VisitMaps
 from groupglm.cli.options.volumes import are_volumes
 from groupglm.cli.steps.beside_maps import BesideMaps, match_beside
-from groupglm.runtime.naming import counted, listed
+from groupglm.runtime.naming import counted
 from groupglm.spaces.map_files import MapFiles
-from groupglm.tabular.labels import LABEL, plain_label
+from groupglm.tabular.labels import LABEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,24 +146,29 @@ def _labelled_volumes(
     *,
     allow_partial: bool,
 ) -> tuple[VisitMaps, BesideMaps]:
-    """Call the volumes of a 4-D image by the subjects of a table, if there is one."""
+    """Call the volumes of a 4-D image by the rows of a table, if there is one."""
+    from groupglm.cli.steps.visit_tables import read_sessions
+
     name = next(iter(maps.files.values())).name
-    for option, given in (("--allow-partial", allow_partial), ("--sessions", source.sessions)):
-        if given:
-            raise ValueError(
-                f"{option} has no effect on '{name}', whose volumes are matched with rows by "
-                "their order; leave it out, or give a file for each map"
-            )
-    if table is None:
-        return maps, beside
-    labels = [plain_label(str(label)) for label in table.frame.index]
-    return _with_labels(maps, beside, labels, table.where)
+    if allow_partial:
+        raise ValueError(
+            f"--allow-partial has no effect on '{name}', whose volumes are matched with rows by "
+            "their order; leave it out, or give a file for each map"
+        )
+    if len(source.sessions) > 1:
+        raise ValueError(
+            f"--sessions are {len(source.sessions)} tables, and the volumes of '{name}' are "
+            "matched with rows by their order; give one table, with a row for each volume"
+        )
+    # Of two tables, that of sessions has a row a visit.
+    rows = read_sessions(source.sessions) if source.sessions else table
+    return (maps, beside) if rows is None else _with_labels(maps, beside, rows)
 
 
 def _with_labels(
-    maps: VisitMaps, beside: BesideMaps, labels: Sequence[str], where: str
+    maps: VisitMaps, beside: BesideMaps, table: VisitTable
 ) -> tuple[VisitMaps, BesideMaps]:
-    """Call volumes by the subjects of a table's rows, of which each belongs to one, in order.
+    """Call volumes by the subjects and visits of a table's rows: each is of one row, in order.
 
     Parameters
     ----------
@@ -171,28 +176,22 @@ def _with_labels(
         The volumes.
     beside : BesideMaps
         What the model takes beside them; volumes too, or by subject already.
-    labels : sequence of str
-        The subject of each row.
-    where : str
-        What the table is called in messages.
+    table : VisitTable
+        The table.
 
     Raises
     ------
     ValueError
-        If there are more or fewer rows than volumes, or a subject has several.
+        If there are more or fewer rows than volumes.
     """
     name = next(iter(maps.files.values())).name
-    if len(labels) != len(maps):
+    visits = table.visits
+    if len(visits) != len(maps):
         raise ValueError(
-            f"'{name}' has {len(maps)} volumes, but {where} has {len(labels)} rows; give one row "
-            "for each volume, in their order"
+            f"'{name}' has {len(maps)} volumes, but {table.where} has {len(visits)} rows; give "
+            "one row for each volume, in their order"
         )
-    twice = sorted({label for label in labels if list(labels).count(label) > 1})
-    if twice:
-        raise ValueError(
-            f"{where} has several rows for {listed(twice)}, and the volumes of '{name}' do not "
-            "name their visits; give a file for each map"
-        )
+    labels = [visit.label if table.by else visit.subject for visit in visits]
 
     def called(files: Mapping[str, MapFiles]) -> dict[str, MapFiles]:
         if not are_volumes(files):
@@ -205,8 +204,8 @@ def _with_labels(
         weights=None if beside.weights is None else called(beside.weights),
         covariates={name: called(files) for name, files in beside.covariates.items()},
     )
-    visits = {label: Visit(label) for label in labels}
-    return VisitMaps(called(maps.files), visits, tuple(labels)), renamed
+    named = dict(zip(labels, visits, strict=True))
+    return VisitMaps(called(maps.files), named, tuple(labels)), renamed
 
 
 def _check_length(source: DesignSource, frame: pd.DataFrame, maps: VisitMaps) -> None:

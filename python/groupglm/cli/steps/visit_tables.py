@@ -103,6 +103,12 @@ class VisitTable:
         keys = [self.keys[row] for row in rows]
         return VisitTable(self.frame.iloc[rows], keys, self.by, self.where, self.called)
 
+    @property
+    def visits(self) -> list[Visit]:
+        """The visit of each row, in their order."""
+        parts = [dict(zip(("subject", *self.by), key, strict=True)) for key in self.keys]
+        return [Visit(own["subject"], own.get("session"), own.get("run")) for own in parts]
+
     def label(self, row: int) -> str:
         """Return a row's subject and visit, for messages."""
         return _shown(self.keys[row], self.by)

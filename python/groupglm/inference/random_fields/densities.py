@@ -15,7 +15,7 @@ from groupglm.runtime.arguments import check_choice, real_number
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Df", "FieldKind", "check_field", "ec_densities", "statistic_at", "tail_of"]
+__all__ = ["LEAST_DF", "Df", "FieldKind", "check_field", "ec_densities", "statistic_at", "tail_of"]
 
 FieldKind: TypeAlias = Literal["z", "t", "F", "chi2"]
 Df: TypeAlias = "float | tuple[float, float] | None"
@@ -23,6 +23,12 @@ Df: TypeAlias = "float | tuple[float, float] | None"
 _KINDS = ("z", "t", "F", "chi2")
 _FOUR_LOG_2 = 4 * math.log(2)  # resels: the derivatives' variance of noise of a FWHM of one
 _MOST_DIMENSIONS = 3
+
+LEAST_DF = float(_MOST_DIMENSIONS)
+"""A field of t or F has more degrees of freedom: one of fewer is infinite somewhere.
+
+Worsley (1994). Where they are as many as dimensions, a field is infinite at points.
+"""
 
 _HIGHEST_Z = 37.0
 """The z whose p is about the smallest that double holds with full precision."""
@@ -45,8 +51,7 @@ def check_field(stat_type: FieldKind, df: Df) -> Df:
             "df", f"{df!r}", f"{number} degrees of freedom", f"a field of {stat_type} has such"
         )
     numbers = [real_number("df", number, infinite=True) for number in given]
-    # A field of t of fewer degrees of freedom is infinite somewhere (Worsley 1994).
-    least = 0.0 if stat_type == "chi2" else float(_MOST_DIMENSIONS)
+    least = 0.0 if stat_type == "chi2" else LEAST_DF
     if wanted and numbers[-1] <= least:
         raise ArgumentError(
             "df",

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from groupglm.inference.random_fields.edge_sums import EdgeSums
     from groupglm.spaces.base import Space
 
-__all__ = ["check_cells", "edges_of", "expected_correlation", "smoothness_of"]
+__all__ = [
+    "check_cells",
+    "edges_of",
+    "expected_correlation",
+    "smoothness_of",
+    "triangle_areas",
+]
 
 _FOUR_LOG_2 = 4 * math.log(2)
 _LEAST_DF = 4.0
@@ -153,11 +159,7 @@ def _of_triangles(
     """
     rho = _correlation(r, df, cells.part.name)
     longer = math.sqrt(math.log(rho) / (rho - 1))
-    squared = 2 * np.maximum(1 - r, 0.0)
-    a, b, c = squared[cells.triangles]
-    # Sixteen times the squared area of a triangle, by its squared sides (Heron).
-    areas = np.sqrt(np.maximum(4 * a * b - (a + b - c) ** 2, 0.0)) / 4
-    chords = np.sqrt(squared)
+    areas, chords = triangle_areas(r, cells), np.sqrt(_squared_chords(r))
     perimeters = chords[cells.triangles].sum(axis=0)
     # What is not known counts as the mean of what is.
     length = _whole_sum(chords) - _whole_sum(perimeters) / 2
@@ -177,6 +179,21 @@ def _of_triangles(
     return PartSmoothness(
         cells.part.name, 2, (fwhm,), steps, resels, n_places, cells.part.unit, per_unit
     )
+
+
+def triangle_areas(r: NDArray[np.float64], cells: Triangulation) -> NDArray[np.float64]:
+    """Return the areas of the triangles whose corners are normalised residuals.
+
+    Shapes: `r` (n_edges,), the correlations of the ends of edges; returns (n_triangles,).
+    """
+    a, b, c = _squared_chords(r)[cells.triangles]
+    # Sixteen times the squared area of a triangle, by its squared sides (Heron).
+    areas: NDArray[np.float64] = np.sqrt(np.maximum(4 * a * b - (a + b - c) ** 2, 0.0)) / 4
+    return areas
+
+
+def _squared_chords(r: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(2 * np.maximum(1 - r, 0.0))
 
 
 def _whole_sum(values: NDArray[np.float64]) -> float:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -96,18 +96,13 @@ class Field:
         """Return the height that has the same p as a z."""
         return z if self.on_z_scale else statistic_at(z, self.stat_type, self.dfs[0])
 
-    @cached_property
-    def _scan(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        heights = self.height_at(_HEIGHTS)
-        return heights, np.nan_to_num(self.densities(heights), posinf=0.0, neginf=0.0)
-
     def turning_point(self, parts: Sequence[PartSmoothness]) -> float:
         """Return the height of the largest expected Euler characteristic.
 
         Above it, the Euler characteristic counts clusters. Below it, clusters merge and have
         holes, so that it says nothing about their number.
         """
-        heights, densities = self._scan
+        heights, densities = _scan(self)
         return float(heights[int(np.argmax(_resels(parts) @ densities))])
 
     def expected(
@@ -120,6 +115,13 @@ class Field:
         number = np.tensordot(_resels(parts), self.densities(heights), axes=1)
         known = heights >= self.turning_point(parts)
         return np.where(known, np.maximum(number, 0.0), np.inf)
+
+
+@lru_cache(maxsize=8)  # a table asks for the same field several times
+def _scan(field: Field) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return heights, shape (n,), and the densities there, shape (4, n)."""
+    heights = field.height_at(_HEIGHTS)
+    return heights, np.nan_to_num(field.densities(heights), posinf=0.0, neginf=0.0)
 
 
 def _resels(parts: Sequence[PartSmoothness]) -> NDArray[np.float64]:

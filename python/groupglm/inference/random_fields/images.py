@@ -12,6 +12,7 @@ from groupglm.engine.rows import read_rows
 from groupglm.errors import ArgumentError
 from groupglm.inference.random_fields.edge_sums import EdgeSums
 from groupglm.inference.random_fields.estimation import check_cells, edges_of, smoothness_of
+from groupglm.inference.random_fields.local_resels import local_resels
 from groupglm.runtime.arguments import real_number
 from groupglm.runtime.workers import check_jobs
 from groupglm.spaces.geometry import Geometry
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
     from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.spaces.base import Space
+    from groupglm.spaces.cells import Cells
 
-__all__ = ["estimate_smoothness", "smoothness_of_rows"]
+__all__ = ["estimate_smoothness", "resels_of_rows", "smoothness_of_rows"]
 
 _BATCH_BYTES = 16 * 2**20
 
@@ -191,9 +193,7 @@ def smoothness_of_rows(
         Threads that add.
     """
     cells = check_cells(space)
-    sums = EdgeSums(edges_of(cells), space.n_values, n_threads)
-    for batch in _batches(rows, space.n_values):
-        sums.add(batch)
+    sums = _summed(rows, space, cells, n_threads)
     freedom = df.df if isinstance(df, _Differences) else df
     if not whole and not (sums.squares > 0).all() and (sums.squares > 0).any():
         keep = sums.squares > 0
@@ -202,6 +202,33 @@ def smoothness_of_rows(
         sums = sums.restricted(keep, edges_of(cells))
         freedom = freedom[keep] if isinstance(freedom, np.ndarray) else freedom
     return smoothness_of(sums, cells, freedom, space.place_words)
+
+
+def resels_of_rows(
+    rows: Iterator[NDArray[Any]],
+    space: Space,
+    df: float | NDArray[np.float64],
+    *,
+    n_threads: int = 1,
+) -> tuple[Smoothness, NDArray[np.float64]]:
+    """Estimate the smoothness, and the resels of each place, shape (n_values,).
+
+    Parameters are those of `smoothness_of_rows`; all places are searched.
+    """
+    cells = check_cells(space)
+    sums = _summed(rows, space, cells, n_threads)
+    found = smoothness_of(sums, cells, df, space.place_words)
+    return found, local_resels(sums, cells, found)
+
+
+def _summed(
+    rows: Iterator[NDArray[Any]], space: Space, cells: tuple[Cells, ...], n_threads: int
+) -> EdgeSums:
+    """Return the sums over rows, each of which is read once."""
+    sums = EdgeSums(edges_of(cells), space.n_values, n_threads)
+    for batch in _batches(rows, space.n_values):
+        sums.add(batch)
+    return sums
 
 
 def _batches(rows: Iterator[NDArray[Any]], n_values: int) -> Generator[NDArray[Any], None, None]:

@@ -13,10 +13,13 @@ from scipy import special
 
 from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
 from groupglm.inference.arguments import one_place_a_part
+from groupglm.inference.map_scale import DegreesMap
+from groupglm.inference.random_fields.densities import LEAST_DF
 from groupglm.inference.random_fields.estimation import check_cells
 from groupglm.inference.random_fields.limits import peak_threshold, size_thresholds, turning_height
 from groupglm.inference.random_fields.smoothness import Smoothness
 from groupglm.messages import arguments, either
+from groupglm.runtime.naming import counted
 from groupglm.runtime.sidecars import read_json
 from groupglm.spaces.files import sidecar
 from groupglm.spaces.registry import kind_of
@@ -24,6 +27,8 @@ from groupglm.spaces.statistic import number_of, valid_df
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from groupglm.inference.random_fields.densities import FieldKind
     from groupglm.inference.stat_map import StatMap
@@ -36,6 +41,7 @@ __all__ = [
     "cluster_sizes",
     "field_of_map",
     "field_of_result",
+    "left_out_in_words",
     "refuse_places_apart",
     "rft_threshold",
     "smoothness_of_facts",
@@ -54,15 +60,29 @@ class MapField:
     ----------
     stat_type : {"z", "t", "F", "chi2"}
         The statistic.
-    df : float, pair of floats or None
-        Its degrees of freedom, as `peak_p` takes them.
+    df : float, array, pair of these or None
+        Its degrees of freedom, as `peak_p` takes them. Where they differ by place, those of all
+        searched places.
     smoothness : Smoothness
         Of the noise.
+    too_few : array of bool, shape (n_values,), or None
+        The places of the map with a statistic of so few degrees of freedom that no random field has
+        it; None if there is none. They are not searched.
     """
 
     stat_type: FieldKind
     df: Any
     smoothness: Smoothness
+    too_few: NDArray[np.bool_] | None = None
+
+    @property
+    def n_left_out(self) -> int:
+        """Number of places that are not searched."""
+        return 0 if self.too_few is None else int(np.count_nonzero(self.too_few))
+
+    def searched(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a row of the map, NaN where it is not searched; shape (n_values,)."""
+        return values if self.too_few is None else np.where(self.too_few, np.nan, values)
 
 
 def field_of_map(stat_img: Any, stat_map: StatMap, smoothness: Any) -> MapField:
@@ -79,9 +99,15 @@ def field_of_map(stat_img: Any, stat_map: StatMap, smoothness: Any) -> MapField:
     statistic = None if stat_map.scale is None else stat_map.scale.statistic
     kind, df = ("z", ()) if statistic is None else (statistic.kind, statistic.df)
     is_f = kind == "F" or (statistic is not None and statistic.of_f)
+    by_place = None if df else _degrees_beside(stat_img, stat_map, facts, of_f=is_f)
+    if by_place is not None:
+        numerator = number_of(degrees.get("Numerator")) if is_f else None
+        tested = ~np.isnan(stat_map.values)
+        return _of_places(by_place, numerator, tested, smooth, stat_map.space.place_words)
     if not df:
         keys = ("Numerator", "Residual") if is_f else ("Residual",)
-        # Where they differ by place, the fewest: never too few clusters are expected.
+        # Where they differ by place and their map is gone, the fewest: never too few clusters are
+        # expected.
         least = degrees.get("ResidualMinimum")
         numbers = [number_of(degrees.get(key)) for key in keys]
         if least is not None:
@@ -103,18 +129,67 @@ def field_of_map(stat_img: Any, stat_map: StatMap, smoothness: Any) -> MapField:
     return MapField("t", freedom, smooth)
 
 
-def field_of_result(result: ContrastResult, smoothness: Smoothness) -> MapField:
-    """Return the field of a contrast's z-scores, the same as of its map in a file.
+def _degrees_beside(
+    stat_img: Any, stat_map: StatMap, facts: Mapping[str, Any], *, of_f: bool
+) -> NDArray[np.float64] | None:
+    """Return the degrees of freedom of each place, of the map that a sidecar names; None without.
 
-    Where degrees of freedom differ by place, the fewest count: never too few clusters are expected.
+    Returns (n_values,).
     """
+    file = kind_of(stat_img).file_of(stat_img)
+    if file is None:
+        return None
+    beside = DegreesMap.of_sidecar(Path(file), "F" if of_f else "t", facts)
+    return None if beside is None else beside.read(stat_map.space)
+
+
+def field_of_result(
+    result: ContrastResult, smoothness: Smoothness, words: tuple[str, str]
+) -> MapField:
+    """Return the field of a contrast's z-scores, the same as of its map in a file."""
+    numerator = float(result.df_numerator) if result.stat_type == "F" else None
     residual = np.asarray(result.df[1] if isinstance(result.df, tuple) else result.df, np.float64)
-    fewest = float(residual if residual.ndim == 0 else residual[~np.isnan(result.z_score)].min())
-    if result.stat_type == "F":
-        return MapField("F", (float(result.df_numerator), fewest), smoothness)
-    if math.isinf(fewest):
-        return MapField("z", None, smoothness)
-    return MapField("t", fewest, smoothness)
+    tested = ~np.isnan(result.z_score)
+    return _of_places(np.broadcast_to(residual, tested.shape), numerator, tested, smoothness, words)
+
+
+def _of_places(
+    residual: NDArray[np.float64],
+    numerator: float | None,
+    tested: NDArray[np.bool_],
+    smoothness: Smoothness,
+    words: tuple[str, str],
+) -> MapField:
+    """Return the field of a t or F whose residual degrees of freedom may differ by place.
+
+    Places with so few that no field has them are left out, with a warning, unless all are such.
+    Shapes: `residual`, `tested` (n_values,).
+    """
+    few = tested & (residual <= LEAST_DF)
+    searched = tested & ~few
+    own: Any = residual[searched if searched.any() else tested]
+    if own.min() == own.max():
+        own = float(own[0])
+    stat_type: FieldKind = "t" if numerator is None else "F"
+    if numerator is None and isinstance(own, float) and math.isinf(own):
+        stat_type, df = "z", None
+    else:
+        df = own if numerator is None else (numerator, own)
+    if not few.any() or not searched.any():
+        return MapField(stat_type, df, smoothness)
+    found = MapField(stat_type, df, smoothness, few)
+    warn_caller(left_out_in_words(found.n_left_out, words) + "; permutation tests them too")
+    return found
+
+
+def left_out_in_words(n_left_out: int, words: tuple[str, str]) -> str:
+    """Return a sentence about places that random field theory does not search."""
+    have = "has" if n_left_out == 1 else "have"
+    return (
+        f"{counted(n_left_out, *words)} {have} a statistic of {LEAST_DF:g} or fewer residual "
+        "degrees of freedom, which no random field has: noise is then infinite somewhere; random "
+        "field theory leaves them out"
+    )
 
 
 def check_smoothness(given: Any) -> Smoothness | None:

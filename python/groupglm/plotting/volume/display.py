@@ -16,6 +16,7 @@ from groupglm.plotting.charts import plain
 from groupglm.plotting.colors import colour_map
 from groupglm.plotting.figure import picture_path, save_figure
 from groupglm.plotting.frames import Frame
+from groupglm.plotting.kind import label_of
 from groupglm.plotting.limits import NOISE
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.volume.marks import seen_in
@@ -113,7 +114,8 @@ class Display(ABC):
         threshold : float, str or None, default=1e-6
             Values up to this size are not drawn; see `plot_stat_map`.
         colorbar : bool, default=False
-            Whether to draw its colour bar. A display has one.
+            Whether to draw its colour bar. A display has one. Its label is what the sidecar, header
+            or file name of the map says that it holds.
         cbar_tick_format : str, default="%.2g"
             How numbers on the bar are written.
         cbar_vmin, cbar_vmax : float, optional
@@ -158,7 +160,7 @@ class Display(ABC):
         paint(layout.views, drawn.pictures, values, scale, opacity=opacity, **options)
         if colorbar:
             add_bar(layout)
-            layout.draw_bar(scale, "", cbar_tick_format)
+            layout.draw_bar(scale, label_of(img), cbar_tick_format)
 
     def add_contours(
         self, img: ImageLike, threshold: float | str | None = NOISE, filled: bool = False,

@@ -61,6 +61,7 @@ class RegionSpace(Space):
     tag: ClassVar[str] = "table"
     unit: ClassVar[str] = "regions"
     place_words: ClassVar[tuple[str, str]] = ("region", "regions")
+    input_words: ClassVar[tuple[str, str]] = ("row", "rows")
     placement_word: ClassVar[str] = "regions"
     placement_remedy: ClassVar[str] = "give a table of the same regions"
     has_neighbours: ClassVar[bool] = False
