@@ -192,6 +192,22 @@ def test_the_time_of_a_table_goes_before_the_number_of_the_session(
         np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.parametrize("covariance", [(), ("--covariance", "sandwich")])
+def test_runs_of_sessions_are_warned_of(study: Path, tmp_path: Path, covariance: Any) -> None:
+    shutil.copytree(study, tmp_path / "study")
+    for path in (tmp_path / "study" / "derivatives").rglob("*.nii.gz"):
+        for run_id in (1, 2):
+            shutil.copy(path, path.with_name(path.name.replace("_cont", f"_run-{run_id}_cont")))
+        path.unlink()
+    options = ("--formula", "~ month", "--second-level-contrast", "month", "--dry-run")
+    more = ("--group-model", "repeated", *covariance)
+    done = run_well(*given(tmp_path / "study", tmp_path / "out", *options, *more))
+    told = "10 subjects have several runs in several sessions, such as '01'"
+    assert (told in " ".join(done.output.split())) == (not covariance)
+    one = run_well(*given(tmp_path / "study", tmp_path / "out", *options, *more, "--run", "1"))
+    assert "several runs" not in one.output
+
+
 def test_several_maps_of_one_visit(study: Path, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(study, tmp_path / "study"))
     (path,) = (copied / "derivatives" / "maps").glob("sub-01/ses-01/*")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groupglm.inputs import make_cohort
-from groupglm.inputs.visits import match_maps, visits_in_names, without_visits
+from groupglm.inputs.visits import match_maps, visits_in_names, warn_of_runs, without_visits
 
 # Visit by visit; subjects have 3, 2, 2 and 1 maps.
 WHO = ["01", "02", "03", "04", "01", "02", "03", "01"]
@@ -121,6 +121,15 @@ def test_a_numeric_column_of_visits_is_a_regressor(tmp_path: Path) -> None:
     rows = design(visit=DAY / 10).drop(columns="day")
     cohort = make_cohort(table(tmp_path), None, rows, has_visits=True)
     assert cohort.first_design.columns.tolist() == ["one", "visit"]
+
+
+def test_runs_of_sessions_are_warned_of() -> None:
+    subjects, visits = ["01"] * 4, ["a run 1", "a run 2", "b run 1", "b run 2"]
+    with pytest.warns(UserWarning, match="1 subject has several runs in several sessions.*'01'"):
+        warn_of_runs(subjects, visits)
+    for others in (["a", "b", "c", "d"], ["a run 1", "b run 1", "c run 1", "d run 1"]):
+        warn_of_runs(subjects, others)  # a run each: nothing to say
+    warn_of_runs(["01", "01", "02", "02"], ["a run 1", "a run 2"] * 2)  # one session each
 
 
 def test_visits_in_names_tell_the_files_of_a_subject_apart() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reference.repeated_null_rates import CORRELATIONS, design, lines, rates
+from reference.repeated_null_rates import CORRELATIONS, design, lines, rates, rates_of_runs
 
 
 def test_the_visits_are_unbalanced() -> None:
@@ -38,6 +38,14 @@ def test_least_squares_takes_visits_for_subjects() -> None:
     found = rates(0.8)["OLS"]
     assert found["group"] > 0.15
     assert found["visit"] < 0.04
+
+
+def test_runs_of_sessions_are_more_alike_than_a_random_intercept_takes_them_to_be() -> None:
+    """What the guide says: 0.15, and 0.05 with means of sessions or the sandwich."""
+    found = rates_of_runs()
+    assert round(found["runs"], 2) == 0.15
+    assert round(found["runs, sandwich"], 2) == 0.05
+    assert round(found["means of sessions"], 2) == 0.05
 
 
 def test_the_guide_has_these_rates() -> None:

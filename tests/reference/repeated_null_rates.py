@@ -18,7 +18,7 @@ from groupglm import fit_ols, fit_repeated
 from reference.null_rates import ALPHA, rejected
 from reference.ols import FloatArray, IntArray
 
-__all__ = ["CORRELATIONS", "EFFECTS", "METHODS", "design", "lines", "rates"]
+__all__ = ["CORRELATIONS", "EFFECTS", "METHODS", "design", "lines", "rates", "rates_of_runs"]
 
 N_SUBJECTS = 20
 # A rate of 0.05 of so many is known to a standard error of 0.0011.
@@ -76,6 +76,26 @@ def rate(fit: Any, columns: tuple[int, ...]) -> float:
     if len(rows) == 1:
         return rejected(fit.contrast(rows[0]))
     return float(np.mean(fit.contrast(rows).p_value < ALPHA))
+
+
+def rates_of_runs(*, n_places: int = 20_000, seed: int = 0) -> dict[str, float]:
+    """Return how often p of the session is below 0.05: 20 subjects, two sessions of two runs.
+
+    Subjects, sessions and runs have equal variances, and no session has an effect.
+    """
+    rng = np.random.default_rng(seed)
+    subjects = np.repeat(np.arange(N_SUBJECTS), 4)
+    session = np.tile([0, 0, 1, 1], N_SUBJECTS)
+    levels = [rng.normal(size=(n, n_places)) for n in (N_SUBJECTS, 2 * N_SUBJECTS, len(subjects))]
+    Y = levels[0][subjects] + levels[1][2 * subjects + session] + levels[2]
+    X = np.column_stack([np.ones(len(subjects)), session])
+    means = (Y[::2] + Y[1::2]) / 2
+    fits: dict[str, Any] = {
+        "runs": fit_repeated(X, Y, subjects),
+        "runs, sandwich": fit_repeated(X, Y, subjects, covariance="sandwich"),
+        "means of sessions": fit_repeated(X[::2], means, subjects[::2]),
+    }
+    return {name: rejected(fit.contrast([0.0, 1.0])) for name, fit in fits.items()}
 
 
 def lines() -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from groupglm.errors import ArgumentError, in_quotes
+from groupglm.inputs.visits import warn_of_runs
 from groupglm.messages import argument as named
 from groupglm.models.kinds import DEFAULT_MODEL
 from groupglm.models.subject_rows import refuse_same_visit
@@ -109,6 +110,8 @@ def with_labels_of(model: Model, rows: AlignedDesign) -> Model:
         subjects = label_texts(labelled.subjects, len(rows.frame), "subjects")
         if rows.visits is not None:
             refuse_same_visit(subjects, rows.visits)
+            if getattr(model, "covariance", None) != "sandwich":
+                warn_of_runs(subjects, rows.visits)
         _refuse_alike(subjects, rows)
     result: Model = labelled
     return result

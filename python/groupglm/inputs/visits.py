@@ -9,8 +9,9 @@ from collections import Counter
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from groupglm.errors import ArgumentError
-from groupglm.runtime.naming import listed
+from groupglm.errors import ArgumentError, in_quotes, warn_caller
+from groupglm.messages import argument
+from groupglm.runtime.naming import counted, listed
 from groupglm.tabular.labels import label_in_path, match_rows
 from groupglm.tabular.visit_columns import RUN_WORDS, VISIT_LABELS, VISIT_WORDS
 
@@ -24,6 +25,7 @@ __all__ = [
     "refuse_other_visits",
     "visits_in_names",
     "visits_in_table",
+    "warn_of_runs",
     "without_visits",
 ]
 
@@ -120,6 +122,28 @@ def visits_in_names(paths: Sequence[Any], subjects: Sequence[str | None]) -> lis
         if len(set(zip(subjects, visits, strict=True))) == len(visits):
             return visits
     return None
+
+
+def warn_of_runs(subjects: Sequence[str], visits: Sequence[str]) -> None:
+    """Warn of several runs in several sessions of a subject, told by visits such as 'a run 1'.
+
+    A random intercept takes any two maps of a subject to be alike. Runs of one session mostly are
+    more so, and an effect of sessions then has less evidence than their number says.
+    """
+    sessions = [visit.rpartition(" run ")[0] for visit in visits]
+    runs = Counter(zip(subjects, sessions, strict=True))
+    n_sessions = Counter(subject for subject, _ in runs)
+    torn = {subject: None for (subject, session), n in runs.items()
+            if session and n > 1 and n_sessions[subject] > 1}  # fmt: skip
+    if not torn:
+        return
+    warn_caller(
+        f"{counted(len(torn), 'subject')} {'has' if len(torn) == 1 else 'have'} several runs in "
+        f"several sessions, such as {in_quotes(next(iter(torn)))}: a random intercept takes runs "
+        "of one session to be no more alike than runs of two, so that p of what differs between "
+        "sessions is too small if they are; give one map a session (such as the mean of its runs), "
+        "or " + argument("covariance", "sandwich")
+    )
 
 
 def refuse_other_visits(of_rows: Sequence[str], in_names: Sequence[str]) -> None:

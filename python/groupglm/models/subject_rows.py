@@ -154,11 +154,17 @@ def _refuse_two(
             for subject, own in torn.items()
         ]
     )
+    remedy = f"give all images of a subject the same {one}"
+    if name == "families" and len(torn) == len(found) > 1:
+        remedy += (
+            "; subjects lie in families, (1 | family/subject), and levels of visits within "
+            "subjects, (1 | subject/visit), are not supported"
+        )
     raise ArgumentError.about(
         name,
         f"{'a subject is' if len(torn) == 1 else f'{len(torn)} subjects are'} in two {several}: "
         + said,
-        f"give all images of a subject the same {one}",
+        remedy,
     )
 
 

@@ -28,6 +28,7 @@ def labels_of_maps(
     Shapes: `rows` has one row a map.
     """
     from groupglm.design.formula.grouping import grouping_labels
+    from groupglm.inputs.visits import warn_of_runs
 
     if not group_model.is_repeated:
         return {}
@@ -39,6 +40,9 @@ def labels_of_maps(
     if visits is None:
         return {"subjects": [str(label) for label in rows.index], **labels}
     own = list(visits.values())
+    if repeated.chosen != "sandwich" and "visits" not in labels:
+        runs = [f"{visit.session} run {visit.run}" if visit.run else "" for visit in own]
+        warn_of_runs([visit.subject for visit in own], runs)
     labels.setdefault("subjects", [visit.subject for visit in own])
     if all(visit.name for visit in own):
         labels.setdefault("visits", [visit.name for visit in own])
