@@ -107,7 +107,9 @@ def with_labels_of(model: Model, rows: AlignedDesign) -> Model:
     own: Any = model
     labelled: Any = replace(own, **found)
     if model.visits is None and labelled.subjects is not None:
-        subjects = label_texts(labelled.subjects, len(rows.frame), "subjects")
+        # Visits are those of the input's own subjects, which other labels may join.
+        own = labelled.subjects if rows.subjects is None else rows.subjects
+        subjects = label_texts(own, len(rows.frame), "subjects")
         if rows.visits is not None:
             refuse_same_visit(subjects, rows.visits)
             if getattr(model, "covariance", None) != "sandwich":
