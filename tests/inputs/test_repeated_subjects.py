@@ -237,3 +237,16 @@ def test_a_command_whose_labels_tell_visits_apart(
     assert "the study has 10 images of 5 subjects (2 of subject '01'), and the design has" in told
     assert "give --model repeated" in told
     assert "groupglm permute with --exchangeability-blocks" in told
+
+
+def test_blocks_of_subjects_with_one_image_each(images: list[Any], tmp_path: Path) -> None:
+    """Labels that tell of no repetition change nothing."""
+    files = [tmp_path / f"sub-{number:02d}.nii" for number in range(len(images))]
+    for image, path in zip(images, files, strict=True):
+        nib.save(image, path)
+    options: dict[str, Any] = {
+        "design_matrix": WITH_SUBJECTS, "second_level_contrast": "visit", "n_perm": 20,
+        "exchangeability_blocks": WHO, "random_state": 0,
+    }  # fmt: skip
+    maps: list[Any] = [non_parametric_inference(given, **options) for given in (files, images)]
+    np.testing.assert_array_equal(maps[0].get_fdata(), maps[1].get_fdata())

@@ -42,7 +42,7 @@ def refuse_repeated_subjects(
         return
     subjects, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
     several = np.flatnonzero(counts > 1)
-    if not several.size or _have_levels(design, place == several[:, None]):
+    if _have_levels(design, place == several[:, None]):
         return
     most = several[np.argmax(counts[several])]
     remedy = "give " + (
@@ -68,6 +68,8 @@ def refuse_repeated_subjects(
 
 def _have_levels(design: ArrayLike, images: NDArray[np.bool_]) -> bool:
     """Return whether each row of `images` (n_subjects, n_images) is a combination of columns."""
+    if not len(images):
+        return True
     try:
         X = np.asarray(design, dtype=np.float64)
     except (TypeError, ValueError):
