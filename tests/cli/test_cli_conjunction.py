@@ -42,6 +42,14 @@ def test_it_writes_the_smallest_z_and_says_of_which_maps(tested: Path, tmp_path:
     assert "DesignHash" in facts  # both maps are of one study
     assert "Contrast" not in facts  # but of different contrasts
     assert json.loads(run_well(*arguments).stdout)["status"] == "skipped"
+    text = (tmp_path / "both_methods.md").read_text()
+    assert "The conjunction of age and half is the smallest of their z scores" in text
+    assert "positive effects counted" in text
+    assert "@article{Nichols2005," in (tmp_path / "both_methods.bib").read_text()
+    assert "DesignHash" in json.loads((tmp_path / "both_methods.md.json").read_text())
+    (tmp_path / "both_methods.md").unlink()  # what is lacking is written again
+    assert json.loads(run_well(*arguments).stdout)["status"] == "written"
+    assert (tmp_path / "both_methods.md").read_text() == text
     kept = tmp_path / "kept.nii.gz"
     run_well("threshold", out, "--at", "0.5", "--one-sided", "--output", kept)
     np.testing.assert_array_equal(values_of(kept) != 0, wanted >= 0.5)
@@ -49,6 +57,16 @@ def test_it_writes_the_smallest_z_and_says_of_which_maps(tested: Path, tmp_path:
     run_well("threshold", out, "--at", "0.5", "--output", kept, "--overwrite")
     np.testing.assert_array_equal(values_of(kept) != 0, wanted >= 0.5)
     assert (wanted <= -0.5).any()
+
+
+def test_texts_of_others_beside_it_are_left(tested: Path, tmp_path: Path) -> None:
+    (tmp_path / "both_methods.md").write_text("mine")
+    maps = [_z(tested, "age"), _z(tested, "half")]
+    refused = run("conjunction", *maps, "--output", tmp_path / "both.nii.gz", "--overwrite")
+    assert refused.exit_code == 1
+    assert "both_methods.md" in refused.output
+    assert (tmp_path / "both_methods.md").read_text() == "mine"
+    assert not (tmp_path / "both.nii.gz").exists()
 
 
 def test_one_map_and_maps_of_f_are_refused(tested: Path, tmp_path: Path) -> None:
@@ -116,7 +134,9 @@ def test_a_constant_is_permuted_as_maps_without_it(
         for folder in ("constant", "zero")
     )
     assert len(table) > 1
-    # Of maps in float32; the tables have three decimals.
+    # Of maps in float32; the tables have three decimals. Effects are those of the maps.
+    for name in ("Effect", "Effect CI Low", "Effect CI High"):
+        of_zero[name] += 1.5
     pd.testing.assert_frame_equal(table, of_zero, check_exact=False, rtol=0, atol=0.0011)
 
 

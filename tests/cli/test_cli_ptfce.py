@@ -16,6 +16,8 @@ from scipy import ndimage
 import groupglm
 from groupglm.cli import main
 from groupglm.inference.random_fields.smoothness import Smoothness
+from groupglm.report.derived_words import methods_of_conjunction, methods_of_enhancement
+from reference.citations import uncited
 
 SHAPE = (16, 14, 12)
 Nifti1Image: Any = nib.Nifti1Image
@@ -47,6 +49,13 @@ def test_a_map_is_enhanced_and_thresholded(tmp_path: Path) -> None:
     facts = json.loads((tmp_path / "enhanced.json").read_text())
     assert facts["Values"] == "z"
     assert Smoothness.of_facts(facts["Smoothness"]) == SMOOTH
+    text = (tmp_path / "enhanced_methods.md").read_text()
+    assert "The z scores of z.nii.gz were enhanced by the sizes of their clusters" in text
+    assert "full width at half maximum 8" in text
+    found_keys = (tmp_path / "enhanced_methods.bib").read_text()
+    assert all(key in found_keys for key in ("Spisak2019,", "Kiebel1999,", "Forman1995,"))
+    methods = methods_of_enhancement("z.nii.gz", SMOOTH, two_sided=False)
+    assert uncited(methods) == uncited(methods_of_conjunction(["a", "b"], two_sided=True)) == []
     thresholded = tmp_path / "rft.nii.gz"
     rule = ("--one-sided", "--correct", "rft:0.05")
     run("threshold", output, "--mask", mask, *rule, "--output", thresholded)

@@ -19,7 +19,7 @@ from groupglm.cli.options.geometry import (
     mesh_files,
 )
 from groupglm.cli.options.paths import TO_FILE
-from groupglm.cli.results.derived_files import Made
+from groupglm.cli.results.derived_files import Made, contrast_of
 from groupglm.cli.results.provenance import fingerprint
 from groupglm.spaces.map_files import MapFiles
 
@@ -66,8 +66,9 @@ def conjunction(
       groupglm threshold both.nii.gz --mask results/mask.nii.gz --one-sided \\
           --correct fdr:0.05 --output both_fdr.nii.gz
 
-    Writes the map to --output and a .json beside it: the maps, the options, and the hash of the
-    map. If the map is there already, from the same maps and options, it is skipped.
+    Writes the map to --output, and a paragraph on methods with its references to NAME_methods.md
+    and NAME_methods.bib. Each has a .json beside it: the maps, the options, and its hash. If they
+    are there already, from the same maps and options, they are skipped.
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
@@ -78,7 +79,7 @@ def conjunction(
         **mesh_facts(surfaces, areas),
         "TwoSided": two_sided,
     }
-    made = Made(output, z_maps[0], options, z_maps[1:])
+    made = Made(output, z_maps[0], options, z_maps[1:], has_methods=True)
     journal = Journal(as_json=as_json)
     read = [*(() if mask is None else mask.paths), *mesh_files(surfaces, areas)]
     with journal.listening(), made.claimed(suffixes=made.map_endings, read=read):
@@ -110,6 +111,7 @@ def _make(
 ) -> None:
     from groupglm.cli.options.geometry import geometry_of
     from groupglm.inference.conjunction import conjunction_img
+    from groupglm.report.derived_words import methods_of_conjunction
     from groupglm.spaces.registry import kind_of
 
     geometry = geometry_of(surfaces, areas)
@@ -120,6 +122,7 @@ def _make(
         surfaces=geometry.surfaces,
         areas=geometry.areas,
     )
+    methods = methods_of_conjunction([*map(contrast_of, z_maps)], two_sided=two_sided)
     facts = {
         "Description": f"Smallest z of {len(z_maps)} contrasts: their conjunction",
         "Values": "z",
@@ -127,3 +130,4 @@ def _make(
     }
     with made.writing(facts) as draft:
         kind_of(image).save(image, draft)
+    made.write_methods(methods)

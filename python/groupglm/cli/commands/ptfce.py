@@ -11,7 +11,7 @@ from groupglm.cli.journal import Journal
 from groupglm.cli.options.common import as_json, overwrite
 from groupglm.cli.options.geometry import MAP, MASK
 from groupglm.cli.options.paths import TO_FILE
-from groupglm.cli.results.derived_files import Made
+from groupglm.cli.results.derived_files import Made, contrast_of
 from groupglm.cli.results.provenance import fingerprint
 from groupglm.spaces.map_files import MapFiles
 
@@ -51,15 +51,16 @@ def ptfce(
       groupglm threshold enhanced.nii.gz --mask results/mask.nii.gz --correct rft:0.05 \\
           --output enhanced_rft.nii.gz
 
-    Writes the map to --output and a .json beside it: the options, the smoothness, and the hash of
-    the map. If the map is there already, from the same map and options, it is skipped.
+    Writes the map to --output, and a paragraph on methods with its references to NAME_methods.md
+    and NAME_methods.bib. Each has a .json beside it: the options, and its hash. If they are there
+    already, from the same map and options, they are skipped.
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
     terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     options = {"Mask": None if mask is None else fingerprint(mask), "TwoSided": two_sided}
-    made = Made(output, z_map, options)
+    made = Made(output, z_map, options, has_methods=True)
     journal = Journal(as_json=as_json)
     read = () if mask is None else mask.paths
     with journal.listening(), made.claimed(suffixes=made.map_endings, read=read):
@@ -83,14 +84,18 @@ def ptfce(
 def _make(made: Made, z_map: Path, mask: MapFiles | None, *, two_sided: bool) -> None:
     from groupglm.inference.random_fields.map_field import smoothness_of_map
     from groupglm.inference.random_fields.ptfce import ptfce as enhance
+    from groupglm.report.derived_words import methods_of_enhancement
     from groupglm.spaces.registry import kind_of
 
     image = enhance(z_map, mask_img=None if mask is None else mask.as_path, two_sided=two_sided)
+    smoothness = smoothness_of_map(z_map, None, z_map.name)
+    methods = methods_of_enhancement(contrast_of(z_map), smoothness, two_sided=two_sided)
     facts = {
         "Description": "z enhanced by the sizes of clusters at all heights (pTFCE)",
         "Values": "z",
         "TwoSided": two_sided,
-        "Smoothness": smoothness_of_map(z_map, None, z_map.name).facts(),
+        "Smoothness": smoothness.facts(),
     }
     with made.writing(facts) as draft:
         kind_of(image).save(image, draft)
+    made.write_methods(methods)

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.results.claims import claimed
 from groupglm.cli.results.names import OF_CONTRAST, plain
@@ -16,16 +16,26 @@ from groupglm.cli.results.provenance import fingerprint, software_versions
 from groupglm.cli.results.records import Target, check_described, publishing
 from groupglm.cli.results.sameness import made_by
 from groupglm.runtime.sidecars import read_json
+from groupglm.runtime.writing import write_whole
 from groupglm.spaces.files import sidecar
 from groupglm.spaces.registry import kind_of
 
-__all__ = ["Made"]
+if TYPE_CHECKING:
+    from groupglm.report.methods import Methods
+
+__all__ = ["Made", "contrast_of"]
 
 _CARRIED = (
     *OF_CONTRAST, "DesignHash", "InputListHash", "VarianceListHash", "WeightListHash",
     "CovariateListHash", "NumberOfSubjects", "FirstLevel", "Settings",
     "Permutation", "NumberOfPermutations",
 )  # fmt: skip
+
+
+def contrast_of(path: Path) -> str:
+    """Return the name of the contrast of a map, by its sidecar; else the name of the file."""
+    own = (read_json(sidecar(path)) or {}).get("Contrast")
+    return str(own["Name"]) if isinstance(own, dict) and own.get("Name") else path.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +52,29 @@ class Made:
         The options that change it.
     others : tuple of pathlib.Path
         Further files that it is made from. Its sidecar then has the facts that all of them share.
+    has_methods : bool
+        Whether a paragraph on methods and its references lie beside it: ``NAME_methods.md`` and
+        ``NAME_methods.bib``.
     """
 
     output: Path
     source: Path
     options: Mapping[str, Any]
     others: tuple[Path, ...] = ()
+    has_methods: bool = False
+
+    @property
+    def methods(self) -> tuple[Target, ...]:
+        """The files of the paragraph on methods, and of its references; none without one."""
+        if not self.has_methods:
+            return ()
+        endings = sorted(self.map_endings, key=len, reverse=True)
+        name = self.output.name
+        ending = next((own for own in endings if name.lower().endswith(own)), "")
+        stem = name[: len(name) - len(ending)]
+        return tuple(
+            Target.of(self.output.with_name(f"{stem}_methods.{own}")) for own in ("md", "bib")
+        )
 
     @property
     def target(self) -> Target:
@@ -90,7 +117,7 @@ class Made:
             raise ValueError(f"--output '{self.output}' must end in {' or '.join(suffixes)}")
         with claimed(
             self.output.parent,
-            [self.target],
+            [self.target, *self.methods],
             [self.source, *self.others, *read],
             lock=self.output.name,
             option="--output",
@@ -118,11 +145,19 @@ class Made:
             raise ValueError(
                 f"--output '{self.output}' exists already; add --overwrite to replace it"
             )
-        return found
+        return found if all(own.found() for own in self.methods) else None
 
     def writing(self, facts: Mapping[str, Any]) -> AbstractContextManager[Path]:
         """Write the file as a draft, then publish it with its sidecar."""
         return publishing(self.target, {**facts, **self.facts})
+
+    def write_methods(self, methods: Methods) -> None:
+        """Write the paragraph on methods and its references beside the file."""
+        told = ("Paragraph on methods, for a paper", "Its references, as BibTeX")
+        texts = (methods.markdown, methods.bibtex)
+        for target, about, text in zip(self.methods, told, texts, strict=True):
+            with publishing(target, {"Description": about, **self.facts}) as draft:
+                write_whole(draft, text.encode())
 
     def skipped(self) -> str:
         """Return a line that says that there is nothing to do."""
