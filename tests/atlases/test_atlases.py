@@ -15,6 +15,7 @@ from nibabel.gifti.gifti import GiftiDataArray, GiftiImage, GiftiLabel, GiftiLab
 import groupglm
 from groupglm.atlases.finding import as_atlas
 from groupglm.errors import ArgumentError, GridMismatchError, ImageError
+from groupglm.spaces.map_files import files_of_map, group_files
 from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
@@ -238,6 +239,18 @@ def test_an_annotation_as_nibabel_reads_it(tmp_path: Path, first: str) -> None:
     whole = places_of({"left": nib.GiftiImage(darrays=[metric(np.ones(50, np.float32))])})
     found = [atlas.name_of(n) for n in atlas.at(whole).tolist()]
     assert found == ["no label" if name == "unknown" else name for name in expected]
+
+
+def test_annotations_of_both_hemispheres_have_one_name(tmp_path: Path) -> None:
+    table = np.array([[25, 5, 25, 0], [0, 9, 1, 0]])
+    files = tuple(tmp_path / f"{side}.own.annot" for side in ("lh", "rh"))
+    for path in files:
+        numbers = np.arange(20) % 2
+        nib.freesurfer.write_annot(path, numbers, table, ["unknown", "insula"], fill_ctab=True)
+    assert files_of_map(tmp_path / "own.annot") == files
+    assert [own.paths for own in group_files(files[::-1])] == [files]
+    names = set(groupglm.load_atlas(group_files(files)[0].as_path).names.values())
+    assert names == {"left insula", "right insula"}
 
 
 def test_damaged_annotations_are_refused(tmp_path: Path) -> None:

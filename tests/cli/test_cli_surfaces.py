@@ -492,3 +492,17 @@ def test_neurovault_says_that_it_takes_volumes(fitted: Path, tmp_path: Path) -> 
     whole = fitted / "contrast-patients_stat-t_statmap.func.gii"
     given = ["neurovault", whole, "--modality", "fMRI-BOLD", "--output", tmp_path / "n.tsv"]
     assert "is no volume" in " ".join(run(*given, fails=True).output.split())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of a coarse mesh
+def test_sizes_of_clusters_are_in_mm2_in_both_commands(study: SurfaceStudy, tmp_path: Path) -> None:
+    how = ["--correct", "cluster-rft:p<0.001,0.05"]
+    out = tmp_path / "out"
+    told = [run(*command(study, out, *how)).output]
+    z_map = out / "contrast-patients_stat-z_statmap.func.gii"
+    kept = ["--surfaces", *study.surfaces, "--output", tmp_path / "kept.func.gii"]
+    told.append(run("threshold", z_map, "--mask", out / "mask.func.gii", *how, *kept).output)
+    words = [re.findall(r"in clusters of at least ([^:]*?mm2 \(right\))", own) for own in told]
+    assert words[0] == words[1]
+    assert len(words[0]) == 1
+    assert words[0][0].count("mm2") == 2

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from groupglm import SecondLevelModel
+from groupglm import SecondLevelModel, get_results_table
+from groupglm.datasets import simulate_surface_study
 from groupglm.errors import ArgumentError
 from groupglm.estimator.model_file import read_archive, write_archive
 from reference.surface_study import SurfaceStudy, surface_study
@@ -100,3 +101,15 @@ def test_indices_beyond_the_brain_models_are_a_damaged_model(
     write_archive(tmp_path / "longer.groupglm", facts, arrays)
     with pytest.raises(ArgumentError, match="indices are not those of its brain models"):
         SecondLevelModel.load(tmp_path / "longer.groupglm")
+
+
+@pytest.mark.parametrize("kind", ["paths", "dscalars"])
+def test_a_loaded_mesh_is_what_its_file_declares(kind: str, tmp_path: Path) -> None:
+    study = simulate_surface_study(tmp_path / "study", n_subjects=5, n_divisions=2)
+    model = SecondLevelModel(surfaces=study.surfaces)
+    model.fit(getattr(study, kind), design_matrix=study.design_matrix)
+    loaded = SecondLevelModel.load(model.save(tmp_path / "model.groupglm"))
+    # As smooth as an inflated surface, which would be warned of, but declared an anatomical one.
+    table = get_results_table((loaded, "group"), 1.0, correction="fpr")
+    pd.testing.assert_frame_equal(table, get_results_table((model, "group"), 1.0, correction="fpr"))
+    assert len(table) > 1

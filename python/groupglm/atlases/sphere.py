@@ -102,11 +102,11 @@ def places_of_sphere(sphere: Sphere, space: Space, argument: str, name: str) -> 
     places, distance = space.ball(sphere.center, sphere.radius)
     if len(places):
         return places
-    one, many = space.place_words
-    if not np.isfinite(distance):
+    one, _ = space.place_words
+    if not np.isfinite(distance) or np.isnan(space.coordinates()).any():
         raise ArgumentError.about(
             argument,
-            f"the {sphere.words} is in mm, and the {many} of {name} have no position",
+            f"the {sphere.words} holds no {one} of {name} whose position in mm is known",
             "give surfaces if the data are of surfaces, or regions of another form",
         )
     raise ArgumentError.about(

@@ -178,8 +178,13 @@ def for_paper(findings: Sequence[Finding], options: ReportOptions, space: Space)
 def _clusters_for_paper(
     findings: Sequence[Finding], options: ReportOptions, at: str, least: str
 ) -> str:
-    sizes = dict.fromkeys(filter(None, map(_sizes, findings)))
-    from_on = f", which clusters of at least {listed(list(sizes), 40)} pass" if sizes else ""
+    sizes: dict[str, str] = {}  # and at which height
+    for finding in findings:
+        if own := _sizes(finding):
+            sizes.setdefault(own, beyond(finding.threshold, two_sided=finding.two_sided))
+    several = len(sizes) > 1
+    parts = [f"{own} ({height})" if several else own for own, height in sizes.items()]
+    from_on = f", which clusters of at least {' or of at least '.join(parts)} pass" if sizes else ""
     return (
         f"Clusters formed at p < {options.cluster_forming_p:g}{at}{least} were tested by their "
         f"size at a familywise error rate of {options.alpha:g} by random field theory (Friston and "

@@ -129,8 +129,10 @@ def _effect(value: float) -> str:
 
 
 def _extent(value: Any) -> str:
-    """Return an area in mm2 to a tenth; a number of places, or no size, as it is."""
-    return f"{value:.1f}" if isinstance(value, float) and not value.is_integer() else str(value)
+    """Return an area in mm2 to a tenth; a number of places as a whole one; no size as it is."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if value.is_integer() else f"{value:.1f}"
 
 
 def for_json(facts: Any) -> Any:

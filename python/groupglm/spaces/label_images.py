@@ -120,8 +120,9 @@ class LabelImage:
         """
         if space.tag != self.everywhere.tag:
             raise GridMismatchError(
-                f"{self.name}: the labels are of {self.everywhere.describe_placement()}, but "
-                f"{name} is of {space.describe_placement()}; give labels of that kind of data"
+                f"{self.name}: the labels are of {self.everywhere.describe_placement()}, but the "
+                f"places of {name} are {space.describe_placement()}; give labels of that kind of "
+                "data"
             )
         difference = self.source.difference(space)
         if difference is None:

@@ -27,6 +27,9 @@ __all__ = [
     "whole_of",
 ]
 
+_LABELS = (".annot",)
+"""Endings of files of labels, which are no maps, but have a file of each hemisphere too."""
+
 
 @runtime_checkable
 class SeveralFiles(Protocol):
@@ -142,6 +145,6 @@ def _kind_of_several(path: Path) -> SeveralFiles | None:
     """Return the kind of data of a file, if its maps may be in several files."""
     name = path.name.lower()
     for kind in kinds():
-        if isinstance(kind, SeveralFiles) and name.endswith(kind.endings):
+        if isinstance(kind, SeveralFiles) and name.endswith((*kind.endings, *_LABELS)):
             return kind
     return None

@@ -133,3 +133,6 @@ def test_maps_of_surfaces_and_regions_are_refused_by_name(tmp_path: Path) -> Non
     model.fit(study.paths, design_matrix=pd.DataFrame({"intercept": np.ones(6)}))
     with pytest.raises(ArgumentError, match="pTFCE is for maps of voxels, and this one is of vert"):
         groupglm.ptfce(model.compute_contrast("intercept"), SMOOTH)
+    model.fit(study.dscalars, design_matrix=pd.DataFrame({"intercept": np.ones(6)}))
+    with pytest.raises(ArgumentError, match="pTFCE is for maps of voxels"):  # not: give surfaces
+        groupglm.ptfce(model.compute_contrast("intercept"), SMOOTH)

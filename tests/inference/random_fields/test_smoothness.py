@@ -240,6 +240,19 @@ def test_a_mask_of_crumbs_is_warned_of() -> None:
         groupglm.estimate_smoothness(images(noise(4.0, 8)), Nifti1Image(crumbs, AFFINE))
 
 
+@pytest.mark.parametrize(("width", "is_crumbs"), [(2, True), (8, False)])
+def test_a_mask_of_crumbs_of_a_mesh_is_warned_of(width: int, is_crumbs: bool) -> None:
+    rng, side = np.random.default_rng(3), 60
+    rows = [gaussian_filter(own, 6 * SIGMA).ravel() for own in rng.normal(size=(12, side, side))]
+    x, y = np.indices((side, side)) % (width + 1)
+    keep = ((x < width) & (y < width)).ravel()  # squares of so many vertices
+    space = flat_square(side).restrict(keep)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        smoothness_of_rows(iter([row[keep] for row in rows]), space, 11.0)
+    assert any("mask consists of crumbs (left)" in str(own.message) for own in caught) is is_crumbs
+
+
 @pytest.mark.parametrize("step", [2, 100])
 def test_a_mask_without_neighbours_is_refused(step: int) -> None:
     apart = np.zeros(SHAPE, np.uint8)

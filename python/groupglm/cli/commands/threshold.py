@@ -153,7 +153,7 @@ def threshold(
             letter = "z" if holds is None or correct is not None else holds.kind
             sign = "<=" if limit < 0 else ">="
             beyond = f"{letter} {sign}" if not both else f"|{letter}| {sign}"
-            found = f"{beyond} {statistic(limit)}{sizes_in_words(kept, space)}"
+            found = f"{beyond} {statistic(limit)}{sizes_in_words(kept)}"
             found += "" if correct is None else correct.caution(many)
             if math.isinf(limit):
                 found = f"no {one} survives {correct}" if at is None else f"{letter} is infinite"

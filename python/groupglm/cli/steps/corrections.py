@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from groupglm.inference.corrected_p.methods import Method
     from groupglm.inference.found_clusters import FoundClusters
     from groupglm.inference.thresholded_map import ThresholdedMap
-    from groupglm.spaces.base import Space
     from groupglm.spaces.images import Image
 
 __all__ = ["Rule", "correct_contrast", "sizes_in_words"]
@@ -157,7 +156,7 @@ def correct_contrast(
         f"no {one} survives"
         if finite is None
         else f"{'|z|' if two_sided else 'z'} >= {statistic(threshold)}"
-        f"{sizes_in_words(kept, clusters.space)}{correction.caution(many)}"
+        f"{sizes_in_words(kept)}{correction.caution(many)}"
     )
     journal.say(f"{contrast.name}: {correction}: {shown}, {counted(count, 'cluster')}")
     return {**done, "threshold": finite, "n_clusters": count, "status": "written"}
@@ -227,12 +226,12 @@ def _effects(
     )
 
 
-def sizes_in_words(kept: ThresholdedMap, space: Space) -> str:
+def sizes_in_words(kept: ThresholdedMap) -> str:
     """Return the end of a line about a threshold: from which size on clusters are significant."""
     sizes = kept.cluster_sizes
-    if not sizes:
+    if not sizes or kept.field is None:
         return ""
-    units = {part.name: part.unit for part in space.parts}
+    units = {part.name: part.unit for part in kept.field.smoothness.parts}
     several = len(sizes) > 1
     return " in clusters of at least " + ", ".join(
         f"{size:.4g} {units.get(name, 'places')}{f' ({name})' if several else ''}"

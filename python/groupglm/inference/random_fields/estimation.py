@@ -34,6 +34,11 @@ _FOUR_LOG_2 = 4 * math.log(2)
 _LEAST_DF = 4.0
 _LEAST_CORRELATION = 1e-3  # of white noise the estimate may be negative: the width is 0.45 steps
 _FEWEST_CUBES = 0.25  # a slab of two voxels has half as many cubes as voxels
+_FEWEST_TRIANGLES = 0.75  # a strip of two vertices has as many triangles as vertices
+
+_WIDE_MASK = (
+    "random field theory needs a mask that is wide compared with the noise: use permutation"
+)
 
 
 def check_cells(space: Space) -> tuple[Cells, ...]:
@@ -250,6 +255,12 @@ def _warn(found: Smoothness, cells: Sequence[Cells], words: tuple[str, str]) -> 
         if of_crumbs:
             warn_caller(
                 f"the mask consists of crumbs ({part.name}): it has {part.n_places} {many}, but "
-                f"whole cubes of {one} centres only {getattr(own, 'n_cubes', 0)}; random "
-                "field theory needs a mask that is wide compared with the noise: use permutation"
+                f"whole cubes of {one} centres only {getattr(own, 'n_cubes', 0)}; {_WIDE_MASK}"
             )
+        if isinstance(own, Triangulation):
+            n_triangles = own.triangles.shape[1]
+            if n_triangles < _FEWEST_TRIANGLES * part.n_places:
+                warn_caller(
+                    f"the mask consists of crumbs ({part.name}): it has {part.n_places} vertices, "
+                    f"but whole triangles of the mesh only {n_triangles}; {_WIDE_MASK}"
+                )

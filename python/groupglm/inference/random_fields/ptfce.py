@@ -133,7 +133,9 @@ def ptfce(
 
 def _check_voxels(stat_map: StatMap) -> None:
     """Refuse places of which the method says nothing."""
-    cells = check_cells(one_place_a_part(stat_map.space))
+    few = one_place_a_part(stat_map.space)
+    is_of_voxels = {part.unit for part in few.parts} == {"voxels"}
+    cells = check_cells(few) if is_of_voxels or few.measure_unit == "regions" else ()
     if len(cells) != 1 or not isinstance(cells[0], Lattice):
         _, many = stat_map.space.place_words
         raise ArgumentError.about(

@@ -452,6 +452,7 @@ class HemisphereSpace(Space):
             "n_vertices": self.n_vertices,
             "preparation": None if self.preparation is None else asdict(self.preparation),
             "mesh": None if self.mesh is None else self.mesh.name,
+            "mesh_is": "" if self.mesh is None else self.mesh.declared,
             "has_mask": self.vertices is not None,
             "has_areas": self.areas is not None,
         }

@@ -49,6 +49,7 @@ _HEMISPHERE: dict[str, Check] = {
     "n_vertices": lambda value: is_whole(value) and 0 < value <= 2**31,
     "preparation": none_or(_is_preparation),
     "mesh": none_or(is_text),
+    "mesh_is": is_text,
     "has_mask": is_flag,
     "has_areas": is_flag,
 }
@@ -87,7 +88,7 @@ def load_hemisphere(
     """Make a space from what `HemisphereSpace.stored` returned."""
     from groupglm.spaces.surface.mesh import Mesh
 
-    check_entries(facts, _HEMISPHERE, "space")
+    check_entries({"mesh_is": "", **facts}, _HEMISPHERE, "space")
     n_vertices = facts["n_vertices"]
     vertices, mesh, areas = None, None, None
     if facts["has_mask"]:
@@ -96,7 +97,8 @@ def load_hemisphere(
     if facts["mesh"] is not None:
         check_type("coordinates", arrays["coordinates"], "float64", 2)
         check_type("faces", arrays["faces"], "int32", 2)
-        mesh = Mesh(facts["mesh"], arrays["coordinates"], arrays["faces"])
+        declared = facts.get("mesh_is", "")  # models of earlier versions do not tell
+        mesh = Mesh(facts["mesh"], arrays["coordinates"], arrays["faces"], declared)
         if mesh.n_vertices != n_vertices:
             raise ValueError(f"its mesh has {mesh.n_vertices} vertices, not {n_vertices}")
     if facts["has_areas"]:

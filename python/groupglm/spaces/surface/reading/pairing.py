@@ -100,7 +100,7 @@ def hemisphere_files(path: Path) -> dict[str, Path]:
     'rh.z.mgh'
     """
     beginnings = {"left": "hemi-L_", "right": "hemi-R_"}
-    if path.name.lower().endswith((".mgh", ".mgz")):
+    if path.name.lower().endswith((".mgh", ".mgz", ".annot")):
         beginnings = {"left": "lh.", "right": "rh."}
     return {side: path.with_name(f"{start}{path.name}") for side, start in beginnings.items()}
 
