@@ -26,7 +26,7 @@ from groupglm.spaces.surface.mesh import Mesh
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.space import VolumeSpace
 from reference.clusters import graph_labels
-from reference.meshes import areas_of, folded, graph_of, write_surface
+from reference.meshes import areas_of, folded, graph_of, icosphere, write_surface
 from reference.surface_files import gifti_text
 
 if TYPE_CHECKING:
@@ -278,3 +278,23 @@ def test_a_permutation_test_refuses_clusters_before_it_reads(
         with pytest.raises(ValueError, match="have no neighbours"):
             non_parametric_inference(table, design_matrix=design, n_perm=10, **asked)
     assert read["n"] == 0
+
+
+def test_areas_that_are_no_cortex_s_are_told_once(tmp_path: Path) -> None:
+    """Not once a cluster, as each asks for the areas; and it is one warning of both hemispheres."""
+    cifti: Any = nib.cifti2  # has no types
+    points, faces = icosphere(3)
+    balls = [
+        write_surface(tmp_path / f"hemi-{side[0].upper()}_ball.surf.gii", points, faces, side=side)
+        for side in ("left", "right")
+    ]
+    axes = [
+        cifti.BrainModelAxis.from_surface(np.arange(len(points)), len(points), f"Cortex{side}")
+        for side in ("Left", "Right")
+    ]
+    row = np.random.default_rng(0).standard_normal((1, 2 * len(points)))
+    image = cifti.Cifti2Image(row, (cifti.ScalarAxis(["z"]), axes[0] + axes[1]))
+    with pytest.warns(UserWarning, match=r"L_ball\S* is a sphere and \S*R_ball") as caught:
+        table = get_clusters_table(image, 1.5, surfaces=balls)
+    assert len(table) > 20
+    assert sum("sphere" in str(one.message) for one in caught) == 1

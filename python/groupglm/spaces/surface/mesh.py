@@ -73,6 +73,7 @@ class Mesh:
         self, name: str, coordinates: ArrayLike, faces: ArrayLike, declared: str = ""
     ) -> None:
         self.name, self.declared = name, declared
+        self.is_reported = False  # whether it was warned of areas that are no cortex's
         self.coordinates = _checked_coordinates(name, coordinates)
         self.faces = _checked_faces(name, faces, len(self.coordinates))
 
@@ -294,8 +295,13 @@ def _neighbours_of(adjacency: csr_array[Any, Any]) -> Neighbours:
 
 
 def warn_of_unreal_areas(meshes: Sequence[Mesh]) -> None:
-    """Warn where the areas of vertices are those of a surface that was inflated or flattened."""
-    looks = {mesh.name: mesh.looks_unreal() for mesh in meshes}
+    """Warn where the areas of vertices are those of a surface that was inflated or flattened.
+
+    Once of each mesh: what counts areas asks for them again for each cluster.
+    """
+    looks = {mesh.name: mesh.looks_unreal() for mesh in meshes if not mesh.is_reported}
+    for mesh in meshes:
+        mesh.is_reported = True
     unreal = {name: look for name, look in looks.items() if look is not None}
     if unreal:
         told = " and ".join(f"{name} is {look}" for name, look in unreal.items())
