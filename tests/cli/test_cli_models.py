@@ -142,6 +142,8 @@ def test_mixed_effects(
     assert (settings["Model"], settings["Tau2"], settings["Test"]) == ("mixed effects", tau2, test)
     zero = int((wanted.tau2 == 0).sum())
     assert f"(tau2): 0 at {zero} of {few.sum()} voxels" in result.output
+    facts = json.loads((out / "stat-tau2_statmap.json").read_text())
+    assert facts["ShareAtZero"] == zero / few.sum()
 
 
 def test_mixed_effects_with_a_variance_for_each_group(study: Path, tmp_path: Path) -> None:

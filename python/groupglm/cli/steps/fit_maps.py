@@ -76,6 +76,8 @@ def write_fit_maps(outputs: Outputs, model: GroupModel, journal: Journal) -> Non
         of_group = {f"{start}_{label}": label for label in outputs.groups for start in OF_GROUPS}
         if name in of_group:
             said["VarianceGroup"] = of_group[name]
+        if kind == "tau2" and not np.isnan(values).all():
+            said["ShareAtZero"] = float(np.mean(values[~np.isnan(values)] == 0))
         outputs.write_image(image, path, said)
     _say(rows, outputs, group.space.place_words[1], journal)
 
