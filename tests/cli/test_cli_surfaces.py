@@ -368,6 +368,7 @@ def test_what_is_not_whole_is_refused_with_the_subject(study: SurfaceStudy, tmp_
     ("given", "message"),
     [
         (("fsLR", "none"), "names a standard mesh for one hemisphere"),
+        (("fsLR", "--surfaces"), "takes two values, for the left and the right hemisphere, but on"),
         (("none", "none"), "gives nothing"),
         (("nowhere.surf.gii", "none"), "nowhere.surf.gii"),
     ],

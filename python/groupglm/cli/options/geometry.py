@@ -116,6 +116,13 @@ def _pair_of(ctx: click.Context, param: click.Parameter, value: Any) -> SidePair
     names = set()
     for text in value:
         is_name = param.name == "surfaces" and Path(text).name == text and "." not in text
+        if text.startswith("--"):
+            raise click.BadParameter(
+                "it takes two values, for the left and the right hemisphere, but one is "
+                f"{text}; give both after one {param.opts[0]}, and 'none' for a hemisphere without",
+                ctx,
+                param,
+            )
         if text == _NONE:
             files.append(None)
         elif is_name and not expand(text).exists():

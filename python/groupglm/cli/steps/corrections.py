@@ -252,12 +252,13 @@ def _without_clusters(
 
     path, _ = rule.paths(outputs, contrast)
     _, space, values = values_of(image)
-    survive = counted(int(np.count_nonzero(np.nan_to_num(values))), *space.place_words)
+    n = int(np.count_nonzero(np.nan_to_num(values)))
+    survive = f"{counted(n, *space.place_words)} {'survives' if n == 1 else 'survive'}"
     about = f"z score where it survives {rule.correction}"
     facts = {"Description": about, "Values": "z", **said, "Clusters": NO_MESH}
     outputs.write_image(image, path, facts)
     journal.say(
-        f"{contrast.name}: {rule.correction}: {survive} survive; a table of their clusters needs "
+        f"{contrast.name}: {rule.correction}: {survive}; a table of their clusters needs "
         "their mesh (--surfaces)"
     )
     return {"threshold": said["Threshold"], "status": "written"}
