@@ -507,3 +507,33 @@ def test_sizes_of_clusters_are_in_mm2_in_both_commands(study: SurfaceStudy, tmp_
     assert words[0] == words[1]
     assert len(words[0]) == 1
     assert words[0][0].count("mm2") == 2
+
+
+@pytest.mark.parametrize("sides", ["?", "l"])
+def test_maps_of_freesurfer_give_the_same_results(
+    study: SurfaceStudy, fitted: Path, tmp_path: Path, sides: str
+) -> None:
+    for files in study.paths:
+        for file, side in zip(files, ("lh", "rh"), strict=True):
+            subject = file.name.split("_")[0]
+            own = values(file).astype(np.float32)[:, np.newaxis, np.newaxis]
+            mgh: Any = nib.MGHImage
+            nib.save(mgh(own, np.eye(4)), tmp_path / f"{side}.{subject}.mgh")
+    out = tmp_path / "out"
+    given = command(study, out, "--correct", "fpr:0.01", "--effect-sizes", "cohen_d")
+    given[1] = tmp_path / f"{sides}h.sub-*.mgh"
+    if sides == "l":
+        given[given.index("--surfaces") + 2] = "none"
+    run(*given)
+
+    def of(folder: Path, kind: str, *, both: bool) -> FloatArray:
+        name = folder / f"contrast-patients_stat-{kind}_statmap.func.gii"
+        return values(pair(name) if both else name)
+
+    for kind in ("effect", "t", "z"):
+        found, wanted = of(out, kind, both=sides == "?"), of(fitted, kind, both=True)
+        np.testing.assert_array_equal(found, wanted[: len(found)], err_msg=kind)
+    z, kept = (of(out, kind, both=sides == "?") for kind in ("z", "z_desc-fpr0p01"))
+    limit = scipy.stats.norm.isf(0.005)
+    assert (np.abs(z) > limit).any()
+    np.testing.assert_array_equal(kept, np.where(np.abs(z) >= limit, z, 0))

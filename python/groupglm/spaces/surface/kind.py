@@ -288,11 +288,20 @@ def save(image: Any, path: Path) -> Path:
 def as_saved(image: Any, path: Path) -> Any:
     """Return a saved image as it would be if its files were read: with their names."""
     if isinstance(image, SurfaceMaps):
-        for side, name in hemisphere_files(path).items():
-            if side in image.parts:
-                image.parts[side].set_filename(str(name))
-    elif is_hemisphere_image(image):
-        image.set_filename(str(path))
+        files = hemisphere_files(path)
+        return replace(
+            image, **{side: _as_read(own, side, files[side]) for side, own in image.parts.items()}
+        )
+    return _as_read(image, "left", path) if is_hemisphere_image(image) else image
+
+
+def _as_read(image: Any, side: str, path: Path) -> Any:
+    """Return a hemisphere that knows its file; that of the file if it is of another form."""
+    from groupglm.spaces.surface.reading.loading import image_of_file
+
+    if hasattr(image, "darrays") != path.name.lower().endswith(".gii"):
+        return image_of_file(str(path), side)  # of FreeSurfer's images, saved as GIFTI
+    image.set_filename(str(path))
     return image
 
 
