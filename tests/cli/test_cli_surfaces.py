@@ -537,3 +537,42 @@ def test_maps_of_freesurfer_give_the_same_results(
     limit = scipy.stats.norm.isf(0.005)
     assert (np.abs(z) > limit).any()
     np.testing.assert_array_equal(kept, np.where(np.abs(z) >= limit, z, 0))
+
+
+def test_a_table_of_maps_has_a_row_for_each_hemisphere(study: SurfaceStudy, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    n, rows = len(study.paths), []
+    variances = []
+    for label, files in zip(study.participants["participant_id"], study.paths, strict=True):
+        for path in files:
+            image: Any = nib.load(path)
+            data = image.darrays[0].data
+            own = np.where(data != 0, rng.uniform(0.5, 2.0, data.shape), 0.0).astype(np.float32)
+            image.darrays[0].data = own
+            variances.append(own.astype(np.float64))
+            beside = tmp_path / path.name.replace("effect", "variance")
+            nib.save(image, beside)
+            rows.append((label, "a", str(path), str(beside)))
+    names = ["subject_label", "map_name", "effects_map_path", "variances_map_path"]
+    table = pd.DataFrame(rows, columns=names)
+
+    def fit(rows: pd.DataFrame, out: Path, *, fails: bool = False) -> str:
+        rows.to_csv(tmp_path / "maps.tsv", sep="\t", index=False)
+        return " ".join(run(
+            "fit", tmp_path / "maps.tsv", "--formula", "~ 1", "--contrast", "mean=Intercept",
+            "--model", "fixed", "--output", out, "--n-jobs", "1", fails=fails,
+        ).output.split())  # fmt: skip
+
+    assert f"{n} images" in fit(table.sample(frac=1, random_state=0), tmp_path / "out")
+    y = np.stack([values(files) for files in study.paths])
+    v = np.concatenate(variances).reshape(n, -1)
+    inside = (y != 0).all(axis=0)
+    w = 1 / v[:, inside]
+    wanted = (w * y[:, inside]).sum(axis=0) / w.sum(axis=0)
+    found = values(pair(tmp_path / "out" / "contrast-mean_stat-effect_statmap.func.gii"))
+    np.testing.assert_allclose(found[inside], wanted, rtol=2e-5, atol=2e-6)
+    lone = fit(table[:-1], tmp_path / "lone", fails=True)
+    assert "maps.tsv': the right hemisphere is missing of sub-" in lone
+    other = table.assign(subject_label=["99", *table["subject_label"][1:]])
+    told = fit(other, tmp_path / "other", fails=True)
+    assert "are of one map, but its rows are of the subjects 99, " in told

@@ -328,9 +328,36 @@ def _maps_of_table(
         subjects.append(subject)
         files.append(MapFiles(own))
         rows.append(row)
+    kept, files = _joined(files, subjects, where)
+    subjects, rows = [subjects[number] for number in kept], [rows[number] for number in kept]
     given = _visits_of_rows(chosen.iloc[rows])
-    by_visit |= len(set(chosen["subject_label"])) < len(chosen)
+    by_visit |= len(set(subjects)) < len(subjects)
     return maps_by_visit(files, subjects, where, given=given, by_visit=by_visit)
+
+
+def _joined(
+    files: list[MapFiles], subjects: Sequence[str], where: str
+) -> tuple[list[int], list[MapFiles]]:
+    """Bring rows of a table together that name the parts of one map, such as its hemispheres.
+
+    Returns the number of the first row of each map, and the maps.
+    """
+    numbers = {own.first: number for number, own in enumerate(files)}
+    if len(numbers) < len(files) or any(len(own.paths) > 1 for own in files):
+        return list(range(len(files))), files  # whole maps, or a file twice, which is refused later
+    try:
+        maps = group_files(numbers)
+    except ArgumentError as error:
+        raise ValueError(f"{where}: " + text_of(error)) from error
+    for own in maps:
+        first, *others = (subjects[numbers[path]] for path in own.paths)
+        if any(other != first for other in others):
+            raise ValueError(
+                f"{where}: the files {own.name} are of one map, but its rows are of the subjects "
+                f"{listed([first, *others])}; give them one subject_label"
+            )
+    maps.sort(key=lambda own: min(numbers[path] for path in own.paths))
+    return [min(numbers[path] for path in own.paths) for own in maps], maps
 
 
 def _visits_of_rows(rows: pd.DataFrame) -> list[tuple[str | None, str | None]] | None:
