@@ -134,7 +134,7 @@ def group_files(paths: Iterable[Path]) -> list[MapFiles]:
     """
     found: dict[SeveralFiles | None, list[Path]] = {}
     for path in paths:
-        found.setdefault(_kind_of_several(path), []).append(path)
+        found.setdefault(_kind_of_several(path) or _kind_that_holds(path), []).append(path)
     maps: list[tuple[Path, ...]] = []
     for kind, own in found.items():
         maps += [(path,) for path in own] if kind is None else kind.group_files(own)
@@ -146,5 +146,13 @@ def _kind_of_several(path: Path) -> SeveralFiles | None:
     name = path.name.lower()
     for kind in kinds():
         if isinstance(kind, SeveralFiles) and name.endswith((*kind.endings, *_LABELS)):
+            return kind
+    return None
+
+
+def _kind_that_holds(path: Path) -> SeveralFiles | None:
+    """Return the kind of data of a file whose ending does not tell it, such as ``lh.thickness``."""
+    for kind in kinds():
+        if isinstance(kind, SeveralFiles) and kind.holds(os.fspath(path)):
             return kind
     return None

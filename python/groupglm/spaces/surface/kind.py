@@ -165,11 +165,12 @@ def part_files(path: Path) -> tuple[Path, ...]:
 
 def group_files(paths: Sequence[Path]) -> list[tuple[Path, ...]]:
     """Bring the two files of each map together; each by itself if all are of one hemisphere."""
-    names = [os.fspath(path) for path in paths]
+    volumes = [path for path in paths if not holds(path)]  # FreeSurfer's, of the same endings
+    own = [path for path in paths if path not in volumes] if volumes else list(paths)
+    names = [os.fspath(path) for path in own]
     pairs = grouped_files(names, lambda number: open_file(names[number]).told_side, "maps")
-    if pairs is None:
-        return [(path,) for path in paths]
-    return [(paths[left], paths[right]) for left, right in pairs]
+    maps = [(path,) for path in own] if pairs is None else [(own[x], own[y]) for x, y in pairs]
+    return [*maps, *((path,) for path in volumes)]
 
 
 def masking(
