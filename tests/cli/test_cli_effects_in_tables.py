@@ -106,7 +106,7 @@ def by_hand(study: Path, row: Any) -> list[float]:
 
 
 def check(study: Path, table: pd.DataFrame, columns: list[str]) -> None:
-    assert len(table) > 2
+    assert len(table) >= 2
     assert set(table["Peak Stat"].astype(float) > 0) == {True, False}
     for _, row in table.iterrows():
         wanted = dict(zip([*EFFECTS, *SIZES], by_hand(study, row), strict=True))
@@ -204,6 +204,20 @@ def test_a_test_within_blocks_knows_no_error_of_an_effect(study: Path, tmp_path:
     table = read(tmp_path / "out" / "contrast-mean_desc-permutation_clusters.tsv")
     check(study, table, ["Effect"])
     assert not {*EFFECTS[1:], *SIZES} & set(table)
+
+
+@pytest.mark.filterwarnings("ignore:.*(is above that of Bonferroni|voxels wide):UserWarning")
+def test_random_fields_are_added_to_a_fit_that_was_made_without(
+    study: Path, tmp_path: Path
+) -> None:
+    fields = ("--correct", "rft:0.05")
+    run_well("fit", *of_study(study), "--output", tmp_path / "two")
+    run_well("fit", *of_study(study), *fields, "--output", tmp_path / "two")
+    run_well("fit", *of_study(study), *fields, "--output", tmp_path / "one")
+    name = "contrast-mean_stat-z_desc-rft0p05_clusters.tsv"
+    one, two = (read(tmp_path / folder / name) for folder in ("one", "two"))
+    pd.testing.assert_frame_equal(one, two)
+    check(study, one, [*EFFECTS, *SIZES])
 
 
 def test_regions_have_effects(tmp_path: Path) -> None:

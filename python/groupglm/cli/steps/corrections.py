@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.options.atlases import small_volume_facts, small_volume_given
+from groupglm.cli.options.corrections import BY_FIELDS
 from groupglm.cli.results.maps_read_back import values_of
 from groupglm.cli.results.names import Contrast, read_json, sidecar
 from groupglm.cli.steps.permuted_table import NO_MESH
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from groupglm.cli.steps.estimation import Estimate
     from groupglm.inference.corrected_p.methods import Method
     from groupglm.inference.found_clusters import FoundClusters
+    from groupglm.inference.random_fields.smoothness import Smoothness
     from groupglm.inference.thresholded_map import ThresholdedMap
     from groupglm.spaces.images import Image
 
@@ -129,6 +131,7 @@ def correct_contrast(
         described=True,
         small_volume=small_volume_given(rule.small_volume),
         cluster_forming_p=correction.forming_p,
+        smoothness=_smoothness(contrast, correction, outputs, fitted),
     )
     image, threshold = kept.image, kept.threshold
     assert image is not None  # noqa: S101  (a map was given)
@@ -160,6 +163,16 @@ def correct_contrast(
     )
     journal.say(f"{contrast.name}: {correction}: {shown}, {counted(count, 'cluster')}")
     return {**done, "threshold": finite, "n_clusters": count, "status": "written"}
+
+
+def _smoothness(
+    contrast: Contrast, correction: Correction, outputs: Outputs, fitted: Estimate
+) -> Smoothness | None:
+    """Return the smoothness of a fit that was made without; None if it is not needed, or known."""
+    facts = read_json(sidecar(outputs.image_path(contrast, "z"))) or {}
+    if correction.control not in BY_FIELDS or "Smoothness" in facts:
+        return None
+    return fitted.model.smoothness_
 
 
 def _tabulated(
