@@ -174,3 +174,25 @@ def test_p_of_all_sign_flips_is_that_of_as_many_fits(study: Study) -> None:
     largest = np.max(stats, axis=1)
     p = (largest[:, None] >= stats[0] * (1 - 1e-9)).mean(axis=0)
     study.check(found, -np.log10(p))
+
+
+def test_weights_of_zero_everywhere_are_refused_without_a_mask_too(study: Study) -> None:
+    none = study.images(0 * study.v)
+    with pytest.raises(ArgumentError, match="weights are 0 wherever the images have a value"):
+        SecondLevelModel().fit(study.images(study.y), design_matrix=study.design, weights=none)
+
+
+def test_a_voxel_has_a_position_also_where_the_cortex_has_none() -> None:
+    study = Study(CASES["cifti"])
+    model = SecondLevelModel(study.mask, model="fixed effects")
+    model.fit(
+        study.images(study.y),
+        design_matrix=study.design,
+        variances=study.images(study.v),
+    )
+    names = model.masker_.space.value_names().tolist()
+    name = next(own for own in names if "voxel" in own)
+    position = [2.0 * int(number) for number in name.split("_")[-3:]]
+    own = 1 / study.v[:, study.inside][:, names.index(name)]
+    np.testing.assert_allclose(model.weights_at(position), 100 * own / own.sum(), rtol=1e-12)
+    np.testing.assert_array_equal(model.weights_at(position), model.weights_at(name))
