@@ -198,3 +198,15 @@ def test_other_parcels_are_refused_and_it_is_said_how_they_differ(
         open_inputs(
             [files[0], other], argument="imgs", same_placement=True, at_least=2, family=PARCELS
         )
+
+
+def test_a_page_calls_them_images_and_parcels(files: list[Path], tmp_path: Path) -> None:
+    page = SecondLevelModel().fit(files, design_matrix=DESIGN).generate_report("mean")
+    path, _ = page.save_methods(tmp_path / "methods.md")
+    words = " ".join(path.read_text().split())
+    assert f"The effect images of {N} inputs were modelled at 4 parcels" in words
+    page.save_as_html(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    assert "Effects of the parcels with their intervals" in text
+    assert f"Group analysis of {N} images" in text
+    assert "images with a value in a parcel" in text

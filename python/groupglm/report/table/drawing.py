@@ -41,10 +41,11 @@ class RegionDrawing(Drawing):
     def facts(self) -> list[tuple[str, str]]:
         """Return how many regions the table has, and how many subjects have each."""
         space = self.group.space
+        (one, _), (row, rows) = space.place_words, space.input_words
         return [
-            ("table", space.describe_placement()),
+            ("table" if row == "row" else row, space.describe_placement()),
             ("fitted", counted(space.n_values, *space.place_words)),
-            ("rows with a value in a region", span(self.group.result.n_observations)),
+            (f"{rows} with a value in a {one}", span(self.group.result.n_observations)),
         ]
 
     def map_picture(self, result: Result) -> Picture:
@@ -60,10 +61,11 @@ class RegionDrawing(Drawing):
             np.asarray(finding.survivors) != 0,
             f"effect, {LEVEL:.0%} interval" if is_t else "z of F",
         )
-        what = "Effects of the regions with their intervals" if is_t else "z of the regions"
+        one, many = finding.space.place_words
+        what = f"Effects of the {many} with their intervals" if is_t else f"z of the {many}"
         alt = f"{what}, the largest on top. {result.headline}"
         caption = f"{what}, the largest on top; in colour where {result.shown_where}" + (
-            "; an interval is that of a region by itself." if is_t else "."
+            f"; an interval is that of a {one} by itself." if is_t else "."
         )
         return chart(draw_regions(effects, most=_MOST), alt, caption)
 

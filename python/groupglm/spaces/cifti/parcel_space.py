@@ -48,6 +48,7 @@ class ParcelSpace(RegionSpace):
 
     tag: ClassVar[str] = "cifti parcels"
     place_words: ClassVar[tuple[str, str]] = ("parcel", "parcels")
+    input_words: ClassVar[tuple[str, str]] = ("image", "images")
     placement_word: ClassVar[str] = "axes"
 
     axis: ParcelAxis = field(kw_only=True)
