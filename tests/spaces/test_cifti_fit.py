@@ -167,3 +167,9 @@ def test_voxels_have_as_many_neighbours_as_is_asked_for(
     np.testing.assert_array_equal(np.diff(starts), beside.sum(axis=1))
     first = np.repeat(np.arange(own.n_values), np.diff(starts))
     assert beside[first, places].all()
+
+
+def test_a_mask_of_another_kind_is_called_by_its_file(files: list[Path], tmp_path: Path) -> None:
+    mask = tmp_path / "mask.nii.gz"
+    with pytest.raises(TypeError, match=r"mask\.nii\.gz.* must be an image of grayordinates"):
+        threshold_stats_img(files[0], mask, threshold=3.0, height_control=None)

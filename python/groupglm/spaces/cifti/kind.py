@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from groupglm.errors import ArgumentError, ArgumentTypeError
+from groupglm.errors import ArgumentError, ArgumentTypeError, in_quotes
 from groupglm.messages import argument
 from groupglm.spaces.cifti import opening
 from groupglm.spaces.cifti.images import renamed
@@ -205,7 +206,9 @@ class _Grayordinates(_CiftiKind):
         if not self.holds(mask):
             raise ArgumentTypeError(
                 "mask_img",
-                f"a {type(mask).__name__}",
+                in_quotes(mask)
+                if isinstance(mask, str | os.PathLike)
+                else f"a {type(mask).__name__}",
                 "an image of grayordinates (.dscalar.nii), as the map is",
             )
         return mask_values(everywhere, mask, self.family)
