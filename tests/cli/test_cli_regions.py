@@ -163,7 +163,10 @@ def test_what_regions_do_not_have_is_refused(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("region\tz\nV1\t2\n", "has no column 'participant_id'; its columns are 'region', 'z'"),
+        (
+            "region\tz\nV1\t2\n",
+            "has no column 'participant_id'; its columns are 'region', 'z'; call",
+        ),
         ("participant_id\tV1\n01\t2\n02\tlow\n03\t1\n", "holds no numbers: 'low' (subject '02')"),
         ("participant_id\tV1\n01\t2\n\t1\n", "row 2 has no participant_id"),
         ("participant_id\tV1\n01\t2\n01\t1\n", "01"),

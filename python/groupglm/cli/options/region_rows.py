@@ -76,7 +76,10 @@ def collect_rows(path: Path, option: str, *, by_visit: bool = False) -> VisitMap
         table = read_regions(path, option)
         if table.index.name not in LABEL_COLUMNS:
             known = ", ".join(repr(str(name)) for name in table.columns)
-            raise ValueError(f"{where} has no column 'participant_id'; its columns are {known}")
+            raise ValueError(
+                f"{where} has no column 'participant_id'; its columns are {known}; "
+                "call the column of the subjects so"
+            )
         without = [
             place for place, label in enumerate(table.index, 1) if not isinstance(label, str)
         ]
