@@ -64,7 +64,7 @@ def test_two_maps_lie_on_one_background() -> None:
 
 def test_the_bar_of_an_overlay_says_what_its_map_holds(tmp_path: Path) -> None:
     path = tmp_path / "a_stat-z_statmap.nii.gz"
-    nib.save(image(VALUES), path)  # type: ignore[no-untyped-call]
+    nib.save(image(VALUES), path)
     labels = []
     for own in (path, image(VALUES)):
         display = plotting.plot_stat_map(MAP, cut_coords=PLACES, colorbar=False)
