@@ -15,7 +15,7 @@ from groupglm.inference.random_fields.smoothness import LEAST_FWHM, PartSmoothne
 from groupglm.spaces.cells import Cells, Lattice, Triangulation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,6 +27,7 @@ __all__ = [
     "edges_of",
     "expected_correlation",
     "smoothness_of",
+    "stretches_of",
     "triangle_areas",
 ]
 
@@ -57,12 +58,20 @@ def check_cells(space: Space) -> tuple[Cells, ...]:
 
 def edges_of(cells: Sequence[Cells]) -> NDArray[np.int32]:
     """Return all edges of some cells, shape (2, n)."""
-    own = [
-        edges
-        for part in cells
-        for edges in (part.edges if isinstance(part, Lattice) else (part.edges,))
-    ]
-    return np.concatenate(own, axis=1)
+    return np.concatenate([edges for part in cells for edges in _edges(part)], axis=1)
+
+
+def stretches_of(cells: Sequence[Cells]) -> Iterator[tuple[Cells, slice]]:
+    """Yield each part, and which edges are its own, numbered as in `edges_of`."""
+    first = 0
+    for part in cells:
+        last = first + sum(edges.shape[1] for edges in _edges(part))
+        yield part, slice(first, last)
+        first = last
+
+
+def _edges(part: Cells) -> Sequence[NDArray[np.int32]]:
+    return part.edges if isinstance(part, Lattice) else (part.edges,)
 
 
 def expected_correlation(rho: float, df: float) -> float:
@@ -108,16 +117,13 @@ def smoothness_of(
             f"least {_LEAST_DF:g}",
             "give more images, or use permutation",
         )
-    correlations, parts, first = sums.correlations(), [], 0
-    for own in cells:
-        n_edges = edges_of([own]).shape[1]
-        stretch = slice(first, first + n_edges)
+    correlations, parts = sums.correlations(), []
+    for own, stretch in stretches_of(cells):
         r, of_edge = correlations[stretch], freedom[sums.edges[0, stretch]]
         if isinstance(own, Lattice):
             parts.append(_of_lattice(own, r, of_edge))
         else:
             parts.append(_of_triangles(own, r, of_edge, words[1]))
-        first += n_edges
     found = Smoothness(tuple(parts), median, sums.n_images)
     _warn(found, cells, words)
     return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from groupglm.inference.random_fields.estimation import edges_of, triangle_areas
+from groupglm.inference.random_fields.estimation import stretches_of, triangle_areas
 from groupglm.spaces.cells import Lattice
 
 if TYPE_CHECKING:
@@ -46,14 +46,11 @@ def local_resels(sums: EdgeSums, cells: Sequence[Cells], found: Smoothness) -> F
     found : Smoothness
         The smoothness by these sums.
     """
-    correlations, rows, first = sums.correlations(), np.full(len(sums.squares), np.nan), 0
-    for own, part in zip(cells, found.parts, strict=True):
-        n_edges = edges_of([own]).shape[1]
-        r = correlations[first : first + n_edges]
-        where = own.part.places
+    correlations, rows = sums.correlations(), np.full(len(sums.squares), np.nan)
+    for (own, stretch), part in zip(stretches_of(cells), found.parts, strict=True):
+        r, where = correlations[stretch], own.part.places
         of_part = _of_lattice if isinstance(own, Lattice) else _of_triangles
         rows[where] = of_part(own, r, part, len(rows))[where]  # type: ignore[arg-type]
-        first += n_edges
     return rows
 
 
